@@ -1,0 +1,131 @@
+import { createApi } from '../../sandbox-apis/api/guest.ts';
+import { createConfig } from '../../sandbox-apis/config/guest.ts';
+import { createEvents } from '../../sandbox-apis/events/guest.ts';
+import { EVENT_HOOKS } from '../../sandbox-apis/events/hooks.ts';
+import { createFetch } from '../../sandbox-apis/fetch/guest.ts';
+import { createLog } from '../../sandbox-apis/log/guest.ts';
+import { createPlugins } from '../../sandbox-apis/plugins/guest.ts';
+import { createScheduler } from '../../sandbox-apis/scheduler/guest.ts';
+import { createSecrets } from '../../sandbox-apis/secrets/guest.ts';
+import { createStorage } from '../../sandbox-apis/storage/guest.ts';
+import { BUILT_IN_HANDLER, KIND } from '../protocol/messages.ts';
+import { builtIn, createHost, onWake, receive, report, settleLoad } from './bridge.ts';
+import { PermissionError, StreamSpaceError, toGuestError } from './errors.ts';
+import { ceil, defineProperty, freeze, max, parse, stringify } from './intrinsics.ts';
+import { drain, post } from './mailbox.ts';
+import { hardenGlobals } from './web/harden.ts';
+import { installWeb } from './web/install.ts';
+
+/** What a plugin's entry exports: hooks by name, and whatever else it keeps on `this`. */
+type PluginObject = Record<string, unknown>;
+
+interface LoadInfo {
+  readonly name: string;
+  readonly version: string;
+  readonly config: Record<string, unknown>;
+}
+
+/**
+ * Makes the world of one plugin. Run once, by the host, before any plugin code.
+ *
+ * @param random strong random bytes as latin1 text
+ * @param loadInfo JSON of LoadInfo
+ */
+function boot(random: (bytes: number) => string, loadInfo: string) {
+  const info = parse(loadInfo) as LoadInfo;
+  let config = info.config;
+  let plugin: PluginObject = {};
+  const started = Date.now();
+  const identity = freeze({ name: info.name, version: info.version });
+  const host = createHost(identity, () => config);
+  const log = createLog(host);
+
+  const web = installWeb({
+    random,
+    wake: (ms) => post(KIND.wake, ceil(max(ms, 0)), 0, '', null),
+    monotonic: () => Date.now() - started,
+    console: (level, message, fields) => log[level](message, fields as Record<string, unknown>),
+    fetch: (input, init) => fetchApi(input, init),
+    reportError: report,
+  });
+  onWake(() => web.timers.fire());
+  hardenGlobals();
+
+  const fetchApi = createFetch(host, web.http);
+  const streamspace: Record<string, unknown> = {
+    plugin: identity,
+    log,
+    config: createConfig(host),
+    events: createEvents(host),
+    storage: createStorage(host),
+    secrets: createSecrets(host),
+    scheduler: createScheduler(host),
+    plugins: createPlugins(host),
+    fetch: fetchApi,
+    http: freeze({ fetch: fetchApi }),
+    PermissionError,
+    StreamSpaceError,
+  };
+  streamspace.api = createApi(host, web.http, streamspace);
+  freeze(streamspace);
+  defineProperty(globalThis, 'streamspace', { value: streamspace, configurable: true, writable: true });
+
+  async function callHook(name: string, args: readonly unknown[]): Promise<unknown> {
+    const hook = plugin[name];
+    if (hook === undefined) return undefined;
+    if (typeof hook !== 'function') throw new TypeError(`the hook ${name} is not a function`);
+    return (hook as (...args: unknown[]) => unknown).call(plugin, ...args, streamspace);
+  }
+
+  builtIn(BUILT_IN_HANDLER.load, async () => {
+    const events = streamspace.events as ReturnType<typeof createEvents>;
+    for (const [hook, event] of Object.entries(EVENT_HOOKS)) {
+      if (typeof plugin[hook] === 'function') events.on(event, (data) => callHook(hook, hookArguments(hook, data)));
+    }
+    await callHook('onLoad', []);
+    await settleLoad();
+  });
+  builtIn(BUILT_IN_HANDLER.hook, async ({ name, args }: { name: string; args: unknown[] }) => {
+    await callHook(name, args);
+  });
+  builtIn(BUILT_IN_HANDLER.config, async (next: Record<string, unknown>) => {
+    config = next;
+    await callHook('onConfigChange', [streamspace.config]);
+  });
+
+  return {
+    enter: (heads: string, ...bodies: string[]): void => receive(heads, bodies),
+    drain,
+    /** Runs the bundle's top level; answers the error as JSON when it throws. */
+    define(factory: (module: object, exports: object, require: unknown) => void): string | undefined {
+      const module: { exports: unknown } = { exports: {} };
+      try {
+        factory(module, module.exports as object, requireNothing);
+        const exported = module.exports as { default?: unknown };
+        const value = exported?.default ?? exported;
+        if (typeof value !== 'object' || value === null) {
+          throw new TypeError('the entry has to export an object: export default definePlugin({ ... })');
+        }
+        plugin = value as PluginObject;
+        return undefined;
+      } catch (error) {
+        return stringify(toGuestError(error));
+      }
+    },
+  };
+}
+
+/** Hooks that take two things get them from one event: `onFileUpload(file, session)`, `onQuotaExceeded(quota, user)`. */
+function hookArguments(hook: string, data: unknown): unknown[] {
+  const parts = data as Record<string, unknown>;
+  if (hook === 'onFileUpload') return [parts.file, parts.session];
+  if (hook === 'onQuotaExceeded') return [parts.quota, parts.user];
+  return [data];
+}
+
+function requireNothing(name: string): never {
+  throw new Error(`require(${stringify(name)}): everything has to be bundled`);
+}
+
+// For the host, which takes it from there (runtime/isolate/isolates.ts).
+(globalThis as unknown as { boot: typeof boot }).boot = boot;

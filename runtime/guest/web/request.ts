@@ -1,0 +1,232 @@
+import { type AbortController, AbortSignal, idleSignal, isAbortSignal } from './abort.ts';
+import { extract } from './body-init.ts';
+import { find, isToken, type Pair } from './header-list.ts';
+import { Headers, listOf, viewHeaders } from './headers.ts';
+import { heavy } from './heavy.ts';
+import { StringToUpperCase } from './intrinsics.ts';
+import { tag } from './lazy.ts';
+import {
+  clonePayload,
+  isNone,
+  isUsed,
+  movePayload,
+  noPayload,
+  type Payload,
+  readBytes,
+  readJson,
+  readText,
+  toStream,
+} from './payload.ts';
+import { readBlob, readForm } from './payload-forms.ts';
+
+/** What a Request is made of; the platform reads it without the public face, which a guest can patch. */
+export interface RequestState {
+  readonly method: string;
+  readonly url: string;
+  readonly list: Pair[];
+  headers: Headers | null;
+  readonly payload: Payload;
+  /** A controller stands for its signal, which is then made at first touch; null for one that never aborts. */
+  signal: AbortSignal | AbortController | null;
+  readonly options: RequestOptions;
+}
+
+type RequestOptions = Readonly<Record<keyof typeof DEFAULTS, string | boolean>>;
+
+const INTERNAL: unique symbol = Symbol('internal');
+
+/** Members that are kept and shown; outside a browser only `redirect` has an effect. */
+const DEFAULTS = {
+  cache: 'default',
+  credentials: 'same-origin',
+  destination: '',
+  integrity: '',
+  keepalive: false,
+  mode: 'cors',
+  redirect: 'follow',
+  referrer: 'about:client',
+  referrerPolicy: '',
+} as const;
+
+/** The values that the standard allows for the members that have a list of them. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'],
+  credentials: ['omit', 'same-origin', 'include'],
+  mode: ['same-origin', 'no-cors', 'cors'],
+  redirect: ['follow', 'error', 'manual'],
+};
+
+/** The state behind a Request; undefined for anything else. */
+export let requestState: (value: unknown) => RequestState | undefined;
+export let requestOf: (state: RequestState) => Request;
+export const defaultOptions: RequestOptions = DEFAULTS;
+
+/** @throws TypeError when it is no method or one that a script may not send. */
+function checkMethod(method: unknown): string {
+  const text = `${method}`;
+  if (!isToken(text)) throw new TypeError(`"${text}" is not an HTTP method`);
+  const upper = StringToUpperCase(text);
+  if (upper === 'CONNECT' || upper === 'TRACE' || upper === 'TRACK')
+    throw new TypeError(`The method ${upper} is not allowed`);
+  const known =
+    upper === 'DELETE' ||
+    upper === 'GET' ||
+    upper === 'HEAD' ||
+    upper === 'OPTIONS' ||
+    upper === 'POST' ||
+    upper === 'PUT';
+  return known ? upper : text;
+}
+
+/** @throws TypeError when it is not an absolute URL, or one with a user or password. */
+function checkUrl(input: unknown): string {
+  const { URL } = heavy.url();
+  const url = URL.parse(`${input}`);
+  if (url === null) throw new TypeError(`"${input}" is not an absolute URL`);
+  if (url.username !== '' || url.password !== '') throw new TypeError('The URL of a Request has no user or password');
+  return url.href;
+}
+
+function readOptions(init: Record<string, unknown>, base: RequestOptions): RequestOptions {
+  let options = base;
+  for (const key of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
+    const given = init[key];
+    if (given === undefined || key === 'destination') continue;
+    const value = key === 'keepalive' ? !!given : `${given}`;
+    if (ALLOWED[key]?.includes(value as string) === false) throw new TypeError(`"${value}" is not a value for ${key}`);
+    options = { ...options, [key]: value };
+  }
+  return options;
+}
+
+function makeState(input: unknown, init: RequestInit & { duplex?: string }): RequestState {
+  const from = requestState(input);
+  const url = from?.url ?? checkUrl(input);
+  if (init.window !== undefined && init.window !== null) throw new TypeError('`window` of a Request can only be null');
+  const options = readOptions(init as Record<string, unknown>, from?.options ?? defaultOptions);
+  const method = init.method === undefined ? (from?.method ?? 'GET') : checkMethod(init.method);
+  const signal = init.signal === undefined ? (from === undefined ? null : signalOf(from)) : init.signal;
+  if (signal !== null && !isAbortSignal(signal)) throw new TypeError('`signal` of a Request is not an AbortSignal');
+  const list = init.headers === undefined ? copyOf(from) : listOf(new Headers(init.headers));
+  const bodyless = method === 'GET' || method === 'HEAD';
+  const given = init.body !== undefined && init.body !== null;
+  if (bodyless && (given || (init.body === undefined && from !== undefined && !isNone(from.payload)))) {
+    throw new TypeError(`A Request with method ${method} cannot have a body`);
+  }
+  let payload = noPayload();
+  if (given) {
+    const extracted = extract(init.body);
+    payload = extracted.payload;
+    if (payload.stream !== null && init.duplex !== 'half') {
+      throw new TypeError("A Request whose body is a stream needs `duplex: 'half'`");
+    }
+    if (extracted.type !== null && find(list, 'content-type') === null)
+      list[list.length] = ['content-type', extracted.type];
+  } else if (init.body === undefined && from !== undefined) {
+    payload = movePayload(from.payload);
+  }
+  return {
+    method,
+    url,
+    list,
+    headers: null,
+    payload,
+    signal: signal === null ? null : AbortSignal.any([signal]),
+    options,
+  };
+}
+
+function copyOf(from: RequestState | undefined): Pair[] {
+  if (from === undefined) return [];
+  from.headers ??= viewHeaders(from.list, false);
+  return from.list.map(([name, value]): Pair => [name, value]);
+}
+
+/** The signal of a request, made when there was none yet. */
+export function signalOf(state: RequestState): AbortSignal {
+  const { signal } = state;
+  if (isAbortSignal(signal)) return signal;
+  const made = signal === null ? idleSignal() : signal.signal;
+  state.signal = made;
+  return made;
+}
+
+/** `Request` of the Fetch standard. */
+export class Request {
+  #state: RequestState;
+
+  constructor(input: unknown, init?: RequestInit | typeof INTERNAL) {
+    if (init === INTERNAL) this.#state = input as RequestState;
+    else if (arguments.length === 0) throw new TypeError("Failed to construct 'Request': 1 argument required");
+    else this.#state = makeState(input, init ?? {});
+  }
+
+  static {
+    requestState = (value) =>
+      typeof value === 'object' && value !== null && #state in value ? (value as Request).#state : undefined;
+    requestOf = (state) => new Request(state, INTERNAL);
+  }
+
+  get method(): string {
+    return this.#state.method;
+  }
+  get url(): string {
+    return this.#state.url;
+  }
+  get headers(): Headers {
+    const state = this.#state;
+    state.headers ??= viewHeaders(state.list, false);
+    return state.headers;
+  }
+  get signal(): AbortSignal {
+    return signalOf(this.#state);
+  }
+  get body(): ReadableStream<Uint8Array> | null {
+    return toStream(this.#state.payload);
+  }
+  get bodyUsed(): boolean {
+    return isUsed(this.#state.payload);
+  }
+  get duplex(): 'half' {
+    return 'half';
+  }
+
+  text(): Promise<string> {
+    return readText(this.#state.payload);
+  }
+  json(): Promise<unknown> {
+    return readJson(this.#state.payload);
+  }
+  bytes(): Promise<Uint8Array> {
+    return readBytes(this.#state.payload);
+  }
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return (await readBytes(this.#state.payload)).buffer;
+  }
+  blob(): Promise<Blob> {
+    return readBlob(this.#state.payload, this.headers.get('content-type'));
+  }
+  formData(): Promise<FormData> {
+    return readForm(this.#state.payload, this.headers.get('content-type'));
+  }
+
+  clone(): Request {
+    const state = this.#state;
+    const payload = clonePayload(state.payload);
+    const signal = AbortSignal.any([signalOf(state)]);
+    return new Request({ ...state, list: copyOf(state), headers: null, payload, signal }, INTERNAL);
+  }
+
+  static {
+    for (const key of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
+      const get = {
+        get(this: Request) {
+          return this.#state.options[key];
+        },
+      };
+      const descriptor = Object.getOwnPropertyDescriptor(get, 'get') as PropertyDescriptor;
+      Object.defineProperty(Request.prototype, key, { get: descriptor.value, configurable: true });
+    }
+  }
+}
+tag(Request.prototype, 'Request');

@@ -1,0 +1,22 @@
+/**
+ * The isolate host: a Node child that knows no capability. It reads frames from descriptor 3, keeps one isolate a
+ * plugin, carries messages between the core and the guests, and ends when the descriptor does.
+ */
+import { startChannel } from './channel.ts';
+import { Isolates } from './isolate/isolates.ts';
+import { KIND, type ReadyHead } from './protocol/messages.ts';
+import { probeReach } from './reach.ts';
+
+const channel = startChannel(3, {
+  onFrame: (frame) => isolates.receive(frame),
+  onTurn: () => isolates.flush(),
+});
+const isolates = new Isolates(channel);
+
+const ready: ReadyHead = {
+  node: process.versions.node,
+  v8: process.versions.v8,
+  pid: process.pid,
+  reach: await probeReach(),
+};
+channel.send(KIND.ready, 0, 0, 0, JSON.stringify(ready), null);

@@ -1,0 +1,150 @@
+/**
+ * The one registry of error codes: REST answers (RFC 9457 `code`), refusals that a guest sees, and what the docs list.
+ * A code is stable; its title may be reworded. `docs/errors.md` is generated from here (a test keeps them equal).
+ */
+export interface ErrorSpec {
+  /** HTTP status that goes with the code. */
+  readonly status: number;
+  /** One line, the same for each occurrence. */
+  readonly title: string;
+  /** What the reader can do about it. */
+  readonly help: string;
+}
+
+const spec = (status: number, title: string, help: string): ErrorSpec => ({ status, title, help });
+
+export const ERRORS = {
+  // Requests
+  bad_request: spec(400, 'The request is not well formed', 'Compare the request with the OpenAPI document.'),
+  validation_failed: spec(422, 'Some values are not valid', 'Read `errors`: each has a JSON pointer and a reason.'),
+  unauthenticated: spec(401, 'Sign in first', 'Send `Authorization: Bearer <token>` or the session cookie.'),
+  invalid_credentials: spec(
+    401,
+    'Wrong email or password',
+    'Check both; after several failures wait for `Retry-After`.',
+  ),
+  forbidden: spec(403, 'Your account lacks a permission', 'Ask an admin for the permission that `permission` names.'),
+  csrf_failed: spec(403, 'Cross-site request refused', 'Send the `X-CSRF-Token` header, from the same origin.'),
+  not_found: spec(404, 'There is nothing here', 'Check the address and the id.'),
+  method_not_allowed: spec(405, 'That method is not answered here', 'See the `Allow` header.'),
+  conflict: spec(409, 'It collides with what exists', 'Read `detail`; choose another name or fetch the new state.'),
+  payload_too_large: spec(413, 'The body is too large', 'Send less; `limit` gives the number of bytes allowed.'),
+  unsupported_media_type: spec(
+    415,
+    'That content type is not taken here',
+    'See the OpenAPI document for the accepted types.',
+  ),
+  rate_limited: spec(429, 'Too many requests', 'Wait for the seconds in `Retry-After`.'),
+  internal: spec(500, 'Something failed inside the core', 'Give the `errorId` to the operator: it is in the log.'),
+  not_implemented: spec(501, 'No plugin provides this', 'Install the plugin that `plugin` names.'),
+  unavailable: spec(503, 'Not available at the moment', 'Try again after the seconds in `Retry-After`.'),
+  // Plugins: lifecycle
+  consent_required: spec(
+    409,
+    'The plugin asks for permissions that are not granted',
+    'Send `grants` with the listed permissions.',
+  ),
+  plugin_not_found: spec(404, 'No plugin of that name', 'List the plugins with `GET /api/plugins`.'),
+  plugin_disabled: spec(404, 'The plugin is not enabled', 'Enable it with `POST /api/plugins/:id/enable`.'),
+  plugin_busy: spec(409, 'Another change to the plugin is under way', 'Try again when it has finished.'),
+  plugin_load_failed: spec(422, 'The plugin did not load', 'Read `detail` and the plugin log: it names file and line.'),
+  plugin_unavailable: spec(503, 'The plugin is being restarted', 'Try again after the seconds in `Retry-After`.'),
+  plugin_quarantined: spec(
+    503,
+    'The plugin was quarantined by the host',
+    'An admin can read the reason and release it.',
+  ),
+  plugin_deadline: spec(
+    504,
+    'The plugin did not answer within its deadline',
+    'The author should do less per call, or ask for a higher limit.',
+  ),
+  plugin_error: spec(500, 'The plugin failed', 'Give the `errorId` to the admin: it is in the plugin log.'),
+  plugin_bad_answer: spec(
+    502,
+    'The plugin gave an answer that is not valid',
+    'Read the plugin log: it says what was wrong.',
+  ),
+  // Packages
+  package_invalid: spec(
+    422,
+    'The package cannot be read',
+    'Read `detail`; pack it anew with `streamspace plugin pack`.',
+  ),
+  package_too_large: spec(
+    413,
+    'The package is over a limit',
+    '`detail` names the limit; leave out what is not needed.',
+  ),
+  manifest_invalid: spec(422, 'manifest.json is not valid', 'Read `errors`: each has a JSON pointer and a reason.'),
+  bundle_failed: spec(422, 'The source cannot be bundled', 'Read `detail`: it names the file and line.'),
+  // Guest calls
+  permission_denied: spec(
+    403,
+    'The plugin lacks a permission',
+    'List it under `permissions` in the manifest and have it granted.',
+  ),
+  invalid_input: spec(422, 'An argument is not valid', 'The message names the argument and what it should be.'),
+  quota_exceeded: spec(429, 'A quota of the plugin is used up', 'The message names the quota and when it resets.'),
+  deadline_exceeded: spec(504, 'The call took longer than its deadline', 'Try again, or do less in one call.'),
+  aborted: spec(499, 'The call was cancelled', 'Its caller went away or its signal was aborted.'),
+  too_deep: spec(508, 'Plugins call each other too deep', 'Break the circle: a call may pass through 4 plugins.'),
+  version_conflict: spec(409, 'The value has changed since it was read', 'Read it again and repeat the change.'),
+  network_blocked: spec(
+    403,
+    'The address is not reachable from plugins',
+    'Private addresses have to be named in the permission.',
+  ),
+  network_failed: spec(
+    502,
+    'The request to the network failed',
+    'The message gives the reason; try again if it may pass.',
+  ),
+  method_not_exposed: spec(
+    404,
+    'The other plugin does not expose that method',
+    'See what it passes to `plugins.expose`.',
+  ),
+  registration_conflict: spec(
+    409,
+    'Something is registered under that name already',
+    'Remove the other one or choose another name.',
+  ),
+  secrets_unreadable: spec(
+    500,
+    'A stored secret cannot be opened',
+    'Start the core with the STREAMSPACE_SECRET_KEY that sealed it, or enter the secret again.',
+  ),
+  unknown_call: spec(404, 'There is no such call', 'The SDK and the host are of different versions; update one.'),
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** One thing that is wrong with a value: where (JSON pointer, RFC 6901) and why. */
+export interface Issue {
+  readonly pointer: string;
+  readonly message: string;
+}
+
+/** An error with a code of the registry; the only kind that crosses to a guest or a REST client with its message. */
+export class CodedError extends Error {
+  readonly code: ErrorCode;
+  /** Members that are added to the problem document or the guest's error, such as `permission` or `errors`. */
+  readonly extra: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string = ERRORS[code].title, extra: Readonly<Record<string, unknown>> = {}) {
+    super(message);
+    this.name = 'CodedError';
+    this.code = code;
+    this.extra = extra;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+}
+
+/** The refusal of the gate: names the permission that is missing. */
+export function permissionDenied(permission: string): CodedError {
+  return new CodedError('permission_denied', `Permission "${permission}" is not granted`, { permission });
+}
