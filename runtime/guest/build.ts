@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { deflateRawSync } from 'node:zlib';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
@@ -39,6 +40,63 @@ const substitutes: Plugin = {
   },
 };
 
+/** Writes the ranges of tr46's table as distances, which deflate to 40 % of it. */
+const smallTable: Plugin = {
+  name: 'small-table',
+  setup({ onLoad }) {
+    onLoad({ filter: /tr46[\\/]lib[\\/]mappingTable\.json$/ }, async ({ path }) => {
+      const table = JSON.parse(await readFile(path, 'utf8')) as [number | [number, number], ...unknown[]][];
+      let last = 0;
+      const distances = table.map(([range, ...rest]) => {
+        const [from, to] = typeof range === 'number' ? [range, range] : range;
+        const row = [from - last, to - from, ...rest];
+        last = to;
+        return row;
+      });
+      const contents = `let last = 0;
+        module.exports = ${JSON.stringify(distances)}.map(([gap, more, ...rest]) => {
+          const from = last + gap;
+          last = from + more;
+          return [[from, last], ...rest];
+        });`;
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
+/** `import script from 'packed:<module>'` gives the module as a deflated script: a third of its memory until it is used. */
+const packed: Plugin = {
+  name: 'packed',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^packed:/ }, ({ path }) => ({ path: path.slice('packed:'.length), namespace: 'packed' }));
+    onLoad({ filter: /./, namespace: 'packed' }, async ({ path }) => {
+      const { outputFiles } = await build({
+        ...settings,
+        stdin: { contents: `module.exports = require('${path}')`, resolveDir: here },
+        globalName: path,
+        plugins: [smallTable],
+      });
+      const deflated = deflateRawSync(outputFiles[0]?.contents ?? new Uint8Array(0), { level: 9 });
+      return { contents: `module.exports = '${deflated.toString('base64')}'`, loader: 'js' };
+    });
+  },
+};
+
+/** One script, in ASCII so that V8 keeps it at one byte a char. */
+const settings = {
+  bundle: true,
+  write: false,
+  format: 'iife',
+  platform: 'neutral',
+  mainFields: ['module', 'main'],
+  target: 'esnext',
+  charset: 'ascii',
+  minify: true,
+  legalComments: 'none',
+  sourcemap: false,
+  logLevel: 'silent',
+} as const satisfies BuildOptions;
+
 /**
  * Bundles what runs inside each isolate before a plugin. Our own source only: nothing of a plugin goes through here.
  *
@@ -46,23 +104,13 @@ const substitutes: Plugin = {
  */
 export async function buildPrelude(entry: string = join(here, 'main.ts')): Promise<Prelude> {
   const { outputFiles } = await build({
+    ...settings,
     entryPoints: [entry],
-    bundle: true,
-    write: false,
-    format: 'iife',
-    platform: 'neutral',
-    mainFields: ['module', 'main'],
-    target: 'esnext',
-    charset: 'ascii',
-    minify: true,
-    legalComments: 'none',
-    sourcemap: false,
-    logLevel: 'silent',
     // Strict code shows a guest neither `caller` nor, through Error.prepareStackTrace, its functions.
     banner: { js: '"use strict";' },
     // whatwg-url asks it for a getter that nothing calls; guests have none.
     define: { SharedArrayBuffer: 'ArrayBuffer' },
-    plugins: [substitutes],
+    plugins: [substitutes, packed],
   });
   const code = outputFiles[0]?.text ?? '';
   return { code, digest: createHash('sha256').update(code).digest('hex') };

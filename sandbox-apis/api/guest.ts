@@ -92,7 +92,7 @@ export interface MountOptions extends EndpointOptions {
 interface RequestHead {
   readonly m: string;
   readonly u: string;
-  readonly h: [string, string][];
+  readonly h: Record<string, string>;
   readonly p: Record<string, string>;
   readonly q?: Record<string, unknown>;
   readonly user: RequestUser | null;
@@ -217,7 +217,7 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
     host.register('api.register', wireOf(endpoint, prefix), (head: RequestHead, invocation) => {
       const stream = invocation.stream === null ? null : host.readStream(invocation.stream);
       const made = web.makeRequest(
-        { method: head.m, url: head.u, headers: head.h },
+        { method: head.m, url: head.u, headers: Object.entries(head.h) },
         { text: invocation.body, binary: invocation.binary, stream },
         invocation.controller,
       );

@@ -18,7 +18,7 @@ export let isAborted: (signal: AbortSignal) => boolean;
 /** The listener that stands for `onabort`; listeners are called on their target. */
 let callHandler: (this: AbortSignal, event: Event) => unknown;
 
-/** Sources hold those that follow them weakly; each time this many were added, the dead ones are dropped. */
+/** Sources hold those that follow them weakly; from this many on, the dead are dropped each time their number doubled. */
 const SWEEP = 64;
 
 /** `AbortSignal` of the DOM standard. */
@@ -32,7 +32,7 @@ export class AbortSignal extends EventTarget {
   #followers: WeakRef<AbortSignal>[] | null = null;
   /** Followers that somebody waits for: they have to live as long as this does. */
   #awaited: Set<AbortSignal> | null = null;
-  #added = 0;
+  #sweepAt = SWEEP;
 
   constructor(token?: typeof INTERNAL) {
     if (token !== INTERNAL) throw new TypeError('Illegal constructor');
@@ -132,7 +132,10 @@ export class AbortSignal extends EventTarget {
 
   #follow(follower: AbortSignal): void {
     this.#followers ??= [];
-    if (++this.#added % SWEEP === 0) this.#followers = this.#followers.filter((each) => each.deref() !== undefined);
+    if (this.#followers.length >= this.#sweepAt) {
+      this.#followers = this.#followers.filter((each) => each.deref() !== undefined);
+      this.#sweepAt = SWEEP + 2 * this.#followers.length;
+    }
     ArrayPush(this.#followers, new WeakRef(follower));
   }
 

@@ -10,6 +10,7 @@ export const heavy = {
   url: () => require('./lazy/url.ts') as typeof import('./lazy/url.ts'),
   /** UTF-8 and the other encodings. */
   encoding: () => require('./lazy/encoding.ts') as typeof import('./lazy/encoding.ts'),
+  crypto: () => require('./lazy/crypto.ts') as typeof import('./lazy/crypto.ts'),
   blob: () => require('./lazy/blob.ts') as typeof import('./lazy/blob.ts'),
   formData: () => require('./lazy/form-data.ts') as typeof import('./lazy/form-data.ts'),
   multipart: () => require('./lazy/multipart.ts') as typeof import('./lazy/multipart.ts'),

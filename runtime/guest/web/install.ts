@@ -1,7 +1,6 @@
 import { AbortController, AbortSignal, onAbort } from './abort.ts';
 import { atob, btoa } from './base64.ts';
 import { console } from './console.ts';
-import { Crypto, crypto } from './crypto.ts';
 import { CustomEvent, Event } from './event.ts';
 import { EventTarget } from './event-target.ts';
 import { Headers } from './headers.ts';
@@ -66,7 +65,6 @@ export function installWeb(primitives: Primitives): WebInternals {
   const classes = {
     AbortController,
     AbortSignal,
-    Crypto,
     CustomEvent,
     Event,
     EventTarget,
@@ -81,7 +79,6 @@ export function installWeb(primitives: Primitives): WebInternals {
   const timers = { clearInterval, clearTimeout, queueMicrotask, setInterval, setTimeout };
   defineFunctions({ ...timers, atob, btoa, fetch, reportError: (error: unknown) => reportError(error) });
   defineGlobal('console', console);
-  defineGlobal('crypto', crypto);
   defineGlobal('navigator', navigator);
   defineGlobal('performance', makePerformance());
   defineGlobal('self', globalThis);
@@ -89,6 +86,7 @@ export function installWeb(primitives: Primitives): WebInternals {
   defineLazy(['DOMException'], heavy.domException);
   defineLazy(['URL', 'URLSearchParams'], heavy.url);
   defineLazy(['TextDecoder', 'TextDecoderStream', 'TextEncoder', 'TextEncoderStream'], heavy.encoding);
+  defineLazy(['Crypto', 'crypto'], heavy.crypto);
   defineLazy(['Blob', 'File'], heavy.blob);
   defineLazy(['FormData'], heavy.formData);
   defineLazy(['structuredClone'], heavy.structuredClone);

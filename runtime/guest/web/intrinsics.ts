@@ -20,11 +20,16 @@ export const { parse: JsonParse, stringify: JsonStringify } = JSON;
 export const { apply: ReflectApply, construct: ReflectConstruct, ownKeys: ReflectOwnKeys } = Reflect;
 export const {
   create: ObjectCreate,
-  defineProperty: ObjectDefineProperty,
   getOwnPropertyDescriptor: ObjectGetOwnPropertyDescriptor,
   getPrototypeOf: ObjectGetPrototypeOf,
   hasOwn: ObjectHasOwn,
 } = Object;
+/** The descriptor has to have no prototype where a guest may have run. */
+export const ObjectDefineProperty = Object.defineProperty as (
+  object: object,
+  key: PropertyKey,
+  descriptor: PropertyDescriptor & { __proto__?: null },
+) => object;
 export const { floor: MathFloor, min: MathMin } = Math;
 export const { isArray: ArrayIsArray } = Array;
 export const { isView: ArrayBufferIsView } = ArrayBuffer;

@@ -1,13 +1,15 @@
 import { ObjectDefineProperty } from './intrinsics.ts';
 
+// Descriptors have no prototype: a `get` on Object.prototype would make them invalid.
+
 /** Defines a global as browsers do for interfaces: writable, configurable, not enumerable. */
 export function defineGlobal(name: string, value: unknown): void {
-  ObjectDefineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true });
+  ObjectDefineProperty(globalThis, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
 }
 
 /** Gives a class the name that a minifier took from it. */
 export function named<T extends object>(name: string, value: T): T {
-  ObjectDefineProperty(value, 'name', { value: name, writable: false, enumerable: false, configurable: true });
+  ObjectDefineProperty(value, 'name', { __proto__: null, value: name, writable: false, enumerable: false, configurable: true });
   return value;
 }
 
@@ -24,6 +26,7 @@ export function defineLazy(names: readonly string[], load: () => Readonly<Record
   for (let i = 0; i < names.length; i++) {
     const name = names[i] as string;
     ObjectDefineProperty(globalThis, name, {
+      __proto__: null,
       enumerable: false,
       configurable: true,
       get() {
@@ -41,5 +44,5 @@ export function defineLazy(names: readonly string[], load: () => Readonly<Record
 
 /** Sets `Symbol.toStringTag` of a prototype, as Web IDL does. */
 export function tag(prototype: object, name: string): void {
-  ObjectDefineProperty(prototype, Symbol.toStringTag, { value: name, configurable: true });
+  ObjectDefineProperty(prototype, Symbol.toStringTag, { __proto__: null, value: name, configurable: true });
 }

@@ -42,12 +42,13 @@ export class DOMException extends Error {
     this.#name = named.name === undefined ? 'Error' : `${named.name}`;
     if ('cause' in named)
       ObjectDefineProperty(this, 'cause', { value: named.cause, writable: true, configurable: true });
-    // V8 wrote the stack before there was a name and a message; only its first line changes.
+    // V8 wrote the first line of the stack without knowing the message.
     const { stack } = this;
-    if (typeof stack === 'string' && stack.startsWith('Error')) {
-      const value = `${this.#name}${this.#message === '' ? '' : `: ${this.#message}`}${stack.slice(5)}`;
-      ObjectDefineProperty(this, 'stack', { value, writable: true, configurable: true });
-    }
+    if (typeof stack !== 'string') return;
+    const frames = stack.indexOf('\n    at ');
+    const head = this.#message === '' ? this.#name : `${this.#name}: ${this.#message}`;
+    const value = frames < 0 ? head : head + stack.slice(frames);
+    ObjectDefineProperty(this, 'stack', { value, writable: true, configurable: true });
   }
 
   override get name(): string {

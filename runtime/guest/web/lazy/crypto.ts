@@ -1,7 +1,7 @@
-import { domError } from './heavy.ts';
-import { ArrayBufferIsView, Bytes, MathMin, StringCharCodeAt, TypedArrayTag } from './intrinsics.ts';
-import { tag } from './lazy.ts';
-import { primitives } from './runtime-hooks.ts';
+import { domError } from '../heavy.ts';
+import { ArrayBufferIsView, Bytes, MathMin, StringCharCodeAt, TypedArrayTag } from '../intrinsics.ts';
+import { tag } from '../lazy.ts';
+import { primitives } from '../runtime-hooks.ts';
 
 const INTERNAL: unique symbol = Symbol('internal');
 /** Bytes that one call may ask for (Web Cryptography 10.1.1). */

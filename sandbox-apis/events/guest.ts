@@ -1,0 +1,110 @@
+import type { GuestHost, Registered } from '../_kit/guest.ts';
+
+/** What a handler learns of the delivery besides the data. */
+export interface EventInfo {
+  /** The same at every attempt: deduplicate by it when a second run would do harm. */
+  readonly id: string;
+  readonly name: string;
+  /** When it was published: ISO 8601, UTC. */
+  readonly time: string;
+  /** 1 at the first attempt. */
+  readonly attempt: number;
+}
+
+export type EventHandler<T = unknown> = (data: T, event: EventInfo) => unknown;
+
+/** Ends the subscription; a second call does nothing. */
+export type Unsubscribe = () => void;
+
+/** `streamspace.events`: hear of what happens, and tell others. */
+export interface EventsApi {
+  /**
+   * Calls `handler` for every event that `name` matches: an exact name (`user.created`), everything below a prefix
+   * (`session.*`), or `*`. Delivery is at least once: when a handler throws or overruns its deadline, the event comes
+   * again (with backoff), to all handlers of this plugin that match it.
+   *
+   * Needs `events:subscribe:<pattern>`; the read permission of a resource includes its events (`users:read` for
+   * `user.*`), and `plugin.<own name>.*` is free. Call it while the plugin loads: a refusal then fails the load.
+   * @returns a function that ends the subscription
+   */
+  on<T = unknown>(name: string, handler: EventHandler<T>): Unsubscribe;
+  /** As `on`, and ends by itself after the first event that `handler` took without throwing. */
+  once<T = unknown>(name: string, handler: EventHandler<T>): Unsubscribe;
+  /** Ends the subscriptions of `name` that were made with `handler`; without it, all of `name`. */
+  off(name: string, handler?: EventHandler<never>): void;
+  /**
+   * Publishes `plugin.<own name>.<name>` with `data`, any JSON value up to 256 KiB.
+   * @returns the event's id, once the event is durable
+   */
+  emit(name: string, data?: unknown): Promise<string>;
+}
+
+/** What the core sends: the event as it was stored. */
+interface Delivered extends EventInfo {
+  readonly data: unknown;
+}
+
+interface Subscription {
+  readonly name: string;
+  readonly handler: EventHandler<never>;
+  readonly end: Unsubscribe;
+}
+
+export function createEvents(host: GuestHost): EventsApi {
+  const subscriptions = new Set<Subscription>();
+
+  function subscribe<T>(name: string, handler: EventHandler<T>, once: boolean): Unsubscribe {
+    if (typeof handler !== 'function') throw new TypeError('events.on: the handler is not a function');
+    let ended = false;
+    let id: number | undefined;
+    let taken = false;
+    const run = async (delivered: Delivered): Promise<void> => {
+      if (ended || taken) return;
+      taken = once;
+      try {
+        const { data, ...event } = delivered;
+        await handler(data as T, event);
+      } catch (error) {
+        taken = false;
+        throw error;
+      }
+      if (once) end();
+    };
+    const registered: Registered<{ id: number }> = host.register('events.on', { pattern: name, once }, run);
+    const end = (): void => {
+      if (ended) return;
+      ended = true;
+      subscriptions.delete(subscription);
+      registered.release();
+      if (id !== undefined) host.send('events.off', { id });
+    };
+    registered.done.then(
+      (registration) => {
+        id = registration.id;
+        if (ended) host.send('events.off', { id });
+      },
+      // The host tells the author of a refusal.
+      () => {
+        subscriptions.delete(subscription);
+      },
+    );
+    const subscription: Subscription = { name, handler, end };
+    subscriptions.add(subscription);
+    return end;
+  }
+
+  return {
+    on: (name, handler) => subscribe(name, handler, false),
+    once: (name, handler) => subscribe(name, handler, true),
+    off(name, handler) {
+      for (const subscription of [...subscriptions]) {
+        if (subscription.name === name && (handler === undefined || subscription.handler === handler))
+          subscription.end();
+      }
+    },
+    async emit(name, data = null) {
+      const { id } = await host.call<{ id: string }>('events.emit', { name, data });
+      return id;
+    },
+  };
+}

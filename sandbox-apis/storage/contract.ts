@@ -1,0 +1,80 @@
+import { Type } from '@sinclair/typebox';
+import { defineCall, defineRoom } from '../_kit/contract.ts';
+import { STORAGE_LIMITS } from './limits.ts';
+
+const closed = { additionalProperties: false };
+const MAX_VERSION = Number.MAX_SAFE_INTEGER;
+
+/** The bytes are counted by the broker; JSON Schema counts characters. */
+const Key = Type.String({ minLength: 1, maxLength: STORAGE_LIMITS.keyBytes });
+const Version = Type.Integer({ minimum: 1, maximum: MAX_VERSION });
+const Value = Type.Unknown({ description: `A JSON value of at most ${STORAGE_LIMITS.valueBytes} bytes` });
+
+export const storageContract = defineRoom({
+  name: 'storage',
+  summary: 'Keep JSON values under keys of your own.',
+  permissions: [],
+  calls: {
+    get: defineCall({
+      summary: 'Read the value of a key, and its version.',
+      input: Type.Object({ key: Key }, closed),
+      output: Type.Object(
+        { entry: Type.Union([Type.Object({ value: Value, version: Version }, closed), Type.Null()]) },
+        closed,
+      ),
+      errors: [],
+      deadlineMs: 5_000,
+    }),
+    set: defineCall({
+      summary: 'Write the value of a key.',
+      input: Type.Object(
+        {
+          key: Key,
+          value: Value,
+          ttl: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: STORAGE_LIMITS.ttlSeconds })),
+          ifVersion: Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_VERSION })),
+        },
+        closed,
+      ),
+      output: Type.Object({ version: Version }, closed),
+      errors: ['version_conflict', 'payload_too_large'],
+      deadlineMs: 10_000,
+    }),
+    delete: defineCall({
+      summary: 'Remove a key.',
+      input: Type.Object({ key: Key, ifVersion: Type.Optional(Version) }, closed),
+      output: Type.Object({ deleted: Type.Boolean() }, closed),
+      errors: ['version_conflict'],
+      deadlineMs: 10_000,
+    }),
+    list: defineCall({
+      summary: 'Read a page of entries in the order of their keys.',
+      input: Type.Object(
+        {
+          prefix: Type.Optional(Type.String({ maxLength: STORAGE_LIMITS.keyBytes })),
+          cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 2 * STORAGE_LIMITS.keyBytes })),
+          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: STORAGE_LIMITS.pageEntries })),
+        },
+        closed,
+      ),
+      output: Type.Object(
+        {
+          entries: Type.Array(Type.Object({ key: Key, value: Value, version: Version }, closed), {
+            maxItems: STORAGE_LIMITS.pageEntries,
+          }),
+          cursor: Type.Optional(Type.String({ maxLength: 2 * STORAGE_LIMITS.keyBytes })),
+        },
+        closed,
+      ),
+      errors: [],
+      deadlineMs: 10_000,
+    }),
+    increment: defineCall({
+      summary: 'Add to a number in one step.',
+      input: Type.Object({ key: Key, by: Type.Number() }, closed),
+      output: Type.Object({ value: Type.Number() }, closed),
+      errors: [],
+      deadlineMs: 10_000,
+    }),
+  },
+});

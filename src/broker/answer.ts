@@ -1,0 +1,190 @@
+import type { TSchema } from '@sinclair/typebox';
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
+import { CHANNEL_LIMITS } from '../../runtime/protocol/limits.ts';
+import { type CallContract, type Caller, COMMON_ERRORS } from '../../sandbox-apis/_kit/contract.ts';
+import { CodedError, type ErrorCode } from '../../sandbox-apis/_kit/errors.ts';
+import { parseLimited } from '../host/decode.ts';
+import type { Guest, GuestCall } from '../host/guest.ts';
+import type { Log } from '../log.ts';
+import { checkGate } from '../permissions/gate.ts';
+import type { Room } from './rooms.ts';
+
+/** The core's record of who lives in an isolate: made before the isolate runs, never from what it says. */
+export interface Resident {
+  readonly plugin: string;
+  readonly version: string;
+  readonly grants: readonly string[];
+}
+
+/** Calls of one isolate that may be under way at once; more is a flood, and each holds memory in the core. */
+const MAX_CALLS_IN_FLIGHT = 256;
+
+export interface AnswerDeps {
+  readonly log: Log;
+  readonly residentOf: (isolate: number) => Resident | undefined;
+  /** A call was refused by the gate: for the audit log. */
+  readonly onDenied: (resident: Resident, call: string, error: CodedError) => void;
+  readonly onCall: (plugin: string, room: string) => void;
+}
+
+interface Entry {
+  readonly room: Room;
+  readonly contract: CallContract;
+  readonly key: string;
+  readonly input: TypeCheck<TSchema>;
+  readonly output: TypeCheck<TSchema>;
+  readonly errors: ReadonlySet<ErrorCode>;
+}
+
+/** Answers guest calls: decodes under limits, checks the schema, asks the gate, keeps the deadline, runs the handler. */
+export class Answerer {
+  readonly #deps: AnswerDeps;
+  readonly #entries = new Map<string, Entry>();
+  readonly #inFlight = new Map<Guest, Map<number, AbortController>>();
+
+  constructor(rooms: readonly Room[], deps: AnswerDeps) {
+    this.#deps = deps;
+    for (const room of rooms) {
+      for (const [key, contract] of Object.entries(room.contract.calls)) {
+        if (!Object.hasOwn(room.handlers, key)) throw new Error(`${room.contract.name}.${key} has no handler`);
+        this.#entries.set(JSON.stringify(`${room.contract.name}.${key}`), {
+          room,
+          contract,
+          key,
+          input: TypeCompiler.Compile(contract.input),
+          output: TypeCompiler.Compile(contract.output),
+          errors: new Set<ErrorCode>([...COMMON_ERRORS, ...contract.errors]),
+        });
+      }
+    }
+  }
+
+  /** Takes one call; never throws, whatever the guest sent. */
+  async onCall(guest: Guest, call: GuestCall): Promise<void> {
+    const resident = this.#deps.residentOf(guest.id);
+    if (resident === undefined) return;
+    const calls = this.#callsOf(guest);
+    const controller = new AbortController();
+    const entry = this.#entries.get(call.name);
+    try {
+      if (entry === undefined) throw new CodedError('unknown_call', `${call.name.slice(0, 100)} is not a call`);
+      if (calls.size >= MAX_CALLS_IN_FLIGHT) {
+        throw new CodedError(
+          'quota_exceeded',
+          `More than ${MAX_CALLS_IN_FLIGHT} calls are under way; await some first`,
+        );
+      }
+      if (!call.oneway) {
+        if (calls.has(call.id)) return;
+        calls.set(call.id, controller);
+      }
+      this.#deps.onCall(resident.plugin, entry.room.contract.name);
+      const output = await this.#run(entry, guest, resident, call, controller);
+      if (!call.oneway) guest.reply(call.id, encode(output));
+    } catch (error) {
+      const coded = this.#coded(error, entry, resident, controller.signal);
+      if (coded.code === 'permission_denied') this.#deps.onDenied(resident, call.name, coded);
+      if (!call.oneway) guest.refuse(call.id, coded);
+    } finally {
+      if (calls.get(call.id) === controller) calls.delete(call.id);
+    }
+  }
+
+  onCallAbort(guest: Guest, id: number): void {
+    this.#inFlight.get(guest)?.get(id)?.abort(new CodedError('aborted'));
+  }
+
+  /** The isolate is gone: what it waited for is given up. */
+  onGone(guest: Guest): void {
+    for (const controller of this.#inFlight.get(guest)?.values() ?? []) controller.abort(new CodedError('aborted'));
+    this.#inFlight.delete(guest);
+  }
+
+  #callsOf(guest: Guest): Map<number, AbortController> {
+    let calls = this.#inFlight.get(guest);
+    if (calls === undefined) {
+      calls = new Map();
+      this.#inFlight.set(guest, calls);
+    }
+    return calls;
+  }
+
+  async #run(entry: Entry, guest: Guest, resident: Resident, call: GuestCall, controller: AbortController) {
+    const { contract } = entry;
+    const input = decodeInput(call.input, entry);
+    checkGate(entry.room.contract, contract, resident, input);
+    const { signal } = controller;
+    const caller: Caller = {
+      plugin: resident.plugin,
+      version: resident.version,
+      isolate: guest.id,
+      grants: resident.grants,
+      signal,
+      depth: guest.depth,
+      sendStream: (stream) => guest.streams.send(stream),
+      receiveStream: (id) => guest.streams.receive(id),
+    };
+    const handler = entry.room.handlers[entry.key];
+    const answer = handler?.(caller, input);
+    if (!(answer instanceof Promise)) return checkOutput(entry, answer);
+    const timer = setTimeout(() => controller.abort(new CodedError('deadline_exceeded')), contract.deadlineMs);
+    try {
+      return checkOutput(entry, await Promise.race([answer, aborted(signal)]));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Only the codes of the contract reach the guest; the rest is the core's own trouble and stays here. */
+  #coded(error: unknown, entry: Entry | undefined, resident: Resident, signal: AbortSignal): CodedError {
+    if (error instanceof CodedError && (entry === undefined || entry.errors.has(error.code))) return error;
+    if (signal.aborted && signal.reason instanceof CodedError) return signal.reason;
+    const errorId = crypto.randomUUID();
+    const call = entry === undefined ? null : `${entry.room.contract.name}.${entry.key}`;
+    this.#deps.log.error({ err: error, errorId, plugin: resident.plugin, call }, 'a guest call failed inside the core');
+    return new CodedError('internal', `The call failed inside the core (error ${errorId})`, { errorId });
+  }
+}
+
+function decodeInput(bytes: Buffer, entry: Entry): unknown {
+  if (bytes.length > CHANNEL_LIMITS.callBytes) {
+    throw new CodedError('invalid_input', `The arguments are over ${CHANNEL_LIMITS.callBytes} bytes`);
+  }
+  const input = parseLimited(bytes.toString('utf8'));
+  if (!entry.input.Check(input)) {
+    const first = entry.input.Errors(input).First();
+    const where = first === undefined || first.path === '' ? 'the arguments' : first.path.slice(1).replaceAll('/', '.');
+    const { name } = entry.room.contract;
+    throw new CodedError('invalid_input', `${name}.${entry.key}: ${where}: ${first?.message ?? 'not valid JSON'}`, {
+      pointer: first?.path ?? '',
+    });
+  }
+  return input;
+}
+
+/** A handler that breaks its own contract is a fault of the core. */
+function checkOutput(entry: Entry, output: unknown): unknown {
+  if (!entry.output.Check(output)) {
+    const first = entry.output.Errors(output).First();
+    throw new Error(
+      `${entry.room.contract.name}.${entry.key} answered what its contract does not allow: ${first?.path}`,
+    );
+  }
+  return output;
+}
+
+function encode(output: unknown): string {
+  const text = JSON.stringify(output) ?? 'null';
+  if (text.length > CHANNEL_LIMITS.inlineBodyBytes / 3 && Buffer.byteLength(text) > CHANNEL_LIMITS.inlineBodyBytes) {
+    throw new CodedError('quota_exceeded', `The answer is over ${CHANNEL_LIMITS.inlineBodyBytes} bytes; ask for less`);
+  }
+  return text;
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const fail = (): void => reject(signal.reason);
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true });
+  });
+}

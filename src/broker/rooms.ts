@@ -1,0 +1,70 @@
+import type { CallContract, Handlers, RoomContract } from '../../sandbox-apis/_kit/contract.ts';
+import { type ApiDeps, createApiBroker } from '../../sandbox-apis/api/broker.ts';
+import { apiContract } from '../../sandbox-apis/api/contract.ts';
+import { type ConfigDeps, createConfigBroker } from '../../sandbox-apis/config/broker.ts';
+import { configContract } from '../../sandbox-apis/config/contract.ts';
+import { createEventsBroker, type EventsDeps } from '../../sandbox-apis/events/broker.ts';
+import { eventsContract } from '../../sandbox-apis/events/contract.ts';
+import { createFetchBroker, type FetchDeps } from '../../sandbox-apis/fetch/broker.ts';
+import { fetchContract } from '../../sandbox-apis/fetch/contract.ts';
+import { createLogBroker, type LogDeps } from '../../sandbox-apis/log/broker.ts';
+import { logContract } from '../../sandbox-apis/log/contract.ts';
+import { createPluginsBroker, type PluginsDeps } from '../../sandbox-apis/plugins/broker.ts';
+import { pluginsContract } from '../../sandbox-apis/plugins/contract.ts';
+import { createSchedulerBroker, type SchedulerDeps } from '../../sandbox-apis/scheduler/broker.ts';
+import { schedulerContract } from '../../sandbox-apis/scheduler/contract.ts';
+import { createSecretsBroker, type SecretsDeps } from '../../sandbox-apis/secrets/broker.ts';
+import { secretsContract } from '../../sandbox-apis/secrets/contract.ts';
+import { createStorageBroker, type StorageDeps } from '../../sandbox-apis/storage/broker.ts';
+import { storageContract } from '../../sandbox-apis/storage/contract.ts';
+
+/** A room as the broker runs it. */
+export interface Room {
+  readonly contract: RoomContract<Record<string, CallContract>>;
+  readonly handlers: Handlers<RoomContract>;
+}
+
+/** What all rooms together need of the core. */
+export interface RoomDeps {
+  readonly api: ApiDeps;
+  readonly config: ConfigDeps;
+  readonly events: EventsDeps;
+  readonly fetch: FetchDeps;
+  readonly log: LogDeps;
+  readonly plugins: PluginsDeps;
+  readonly scheduler: SchedulerDeps;
+  readonly secrets: SecretsDeps;
+  readonly storage: StorageDeps;
+}
+
+/** The one list of rooms: a new capability is one line here, and one in `createRooms`. */
+export const CONTRACTS: readonly RoomContract[] = [
+  apiContract,
+  configContract,
+  eventsContract,
+  fetchContract,
+  logContract,
+  pluginsContract,
+  schedulerContract,
+  secretsContract,
+  storageContract,
+];
+
+export function createRooms(deps: RoomDeps): readonly Room[] {
+  return [
+    room(apiContract, createApiBroker(deps.api)),
+    room(configContract, createConfigBroker(deps.config)),
+    room(eventsContract, createEventsBroker(deps.events)),
+    room(fetchContract, createFetchBroker(deps.fetch)),
+    room(logContract, createLogBroker(deps.log)),
+    room(pluginsContract, createPluginsBroker(deps.plugins)),
+    room(schedulerContract, createSchedulerBroker(deps.scheduler)),
+    room(secretsContract, createSecretsBroker(deps.secrets)),
+    room(storageContract, createStorageBroker(deps.storage)),
+  ];
+}
+
+/** Pairs a contract with its handlers; that each call has its handler, and no other, is checked by the types. */
+function room<R extends RoomContract>(contract: R, handlers: Handlers<R>): Room {
+  return { contract, handlers: handlers as Handlers<RoomContract> };
+}

@@ -1,0 +1,203 @@
+import { isIP } from 'node:net';
+import { delimiter, join, resolve } from 'node:path';
+import { secretFile } from './secret-file.ts';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What the environment says (SPEC 12.2), checked; frozen. */
+export interface Config {
+  /** TCP port; 0 lets the system pick one. */
+  readonly port: number;
+  readonly host: string;
+  /** Absolute path. */
+  readonly dataDir: string;
+  /** A PostgreSQL to use; null means the embedded one. */
+  readonly databaseUrl: string | null;
+  /** Absolute paths of the folders that are watched for plugins, each once. */
+  readonly pluginDirs: readonly string[];
+  readonly adminEmail: string;
+  /** Password of the first admin; null means that one is made up and printed once. */
+  readonly adminPassword: string | null;
+  /** The 32 bytes of STREAMSPACE_SECRET_KEY; null means `loadSecretKey` keeps one in the data folder. */
+  readonly secretKey: Uint8Array | null;
+  readonly logLevel: LogLevel;
+  /** Where browsers reach the core, without a final slash. */
+  readonly publicUrl: string | null;
+  /** Origin (scheme, host, port) that serves what plugins bring to the browser. */
+  readonly pluginOrigin: string | null;
+  /** How many proxies in front are trusted with `X-Forwarded-*`. */
+  readonly trustProxy: number;
+}
+
+/** A value of the environment that cannot be used; the message has one line a variable and never shows a secret. */
+export class ConfigError extends Error {
+  readonly variables: readonly string[];
+
+  constructor(problems: ReadonlyMap<string, string>) {
+    super([...problems].map(([variable, problem]) => `${variable}: ${problem}`).join('\n'));
+    this.name = 'ConfigError';
+    this.variables = [...problems.keys()];
+  }
+}
+
+const SECRET_KEY_BYTES = 32;
+const MIN_PASSWORD_LENGTH = 8;
+const HOSTNAME = /^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/i;
+const EMAIL = /^[^\s@<>",;:\\()[\]]+@[^\s@<>",;:\\()[\]]+$/;
+const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
+
+/** The reason why a value is refused: what is wrong, and what is accepted. */
+class Refusal extends Error {}
+const shown = (value: string) => JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}...` : value);
+const refuse = (what: string, accepted: string): never => {
+  throw new Refusal(`${what}; accepted: ${accepted}`);
+};
+
+/**
+ * Reads the configuration from environment variables. An empty value counts as not set.
+ *
+ * @throws ConfigError that names each variable that is wrong, and what it accepts
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems = new Map<string, string>();
+  const read = <T>(variable: string, parse: (value: string) => T, unset: T): T => {
+    const value = env[variable];
+    if (value === undefined || value === '') return unset;
+    try {
+      return parse(value);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      problems.set(variable, error.message);
+      return unset;
+    }
+  };
+
+  const config: Config = {
+    port: read('PORT', (value) => integer(value, 0, 65_535, 'a port number, 0 to 65535 (0 picks a free one)'), 3000),
+    host: read('HOST', host, '127.0.0.1'),
+    dataDir: read('DATA_DIR', folder, resolve('.data')),
+    databaseUrl: read<string | null>('DATABASE_URL', databaseUrl, null),
+    pluginDirs: read<readonly string[]>('PLUGIN_DIRS', folders, Object.freeze([])),
+    adminEmail: read('STREAMSPACE_ADMIN_EMAIL', email, 'admin@localhost'),
+    adminPassword: read<string | null>('STREAMSPACE_ADMIN_PASSWORD', password, null),
+    secretKey: read<Uint8Array | null>('STREAMSPACE_SECRET_KEY', secretKey, null),
+    logLevel: read<LogLevel>('LOG_LEVEL', logLevel, 'info'),
+    publicUrl: read<string | null>('PUBLIC_URL', publicUrl, null),
+    pluginOrigin: read<string | null>('PLUGIN_ORIGIN', origin, null),
+    trustProxy: read('TRUST_PROXY', trustProxy, 0),
+  };
+  if (problems.size > 0) throw new ConfigError(problems);
+  return Object.freeze(config);
+}
+
+/**
+ * The 32-byte key that encrypts secrets at rest: from the environment, else from `secret.key` in the data folder, which
+ * is made at first use with mode 0600.
+ *
+ * @throws ConfigError when the file is not a key, or others than its owner may read it
+ */
+export function loadSecretKey(config: Pick<Config, 'dataDir' | 'secretKey'>): Uint8Array {
+  if (config.secretKey !== null) return config.secretKey;
+  const path = join(config.dataDir, 'secret.key');
+  try {
+    return secretKey(
+      secretFile(path, () => Buffer.from(crypto.getRandomValues(new Uint8Array(SECRET_KEY_BYTES))).toString('base64')),
+    );
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(new Map([['DATA_DIR', `the secret key ${path} cannot be used: ${reason}`]]));
+  }
+}
+
+function integer(value: string, min: number, max: number, accepted: string): number {
+  const number = /^\d{1,9}$/.test(value.trim()) ? Number(value) : Number.NaN;
+  return number >= min && number <= max ? number : refuse(`${shown(value)} is out of range or no number`, accepted);
+}
+
+function host(value: string): string {
+  const name = value.trim();
+  const looksNumeric = /^[\d.]+$/.test(name);
+  if (isIP(name) !== 0 || (HOSTNAME.test(name) && name.length <= 253 && !looksNumeric)) return name;
+  return refuse(
+    `${shown(value)} is no address`,
+    'an IP address or a host name, such as 127.0.0.1, 0.0.0.0, :: or localhost',
+  );
+}
+
+function folder(value: string): string {
+  return value.includes('\0') ? refuse('it holds a NUL character', 'the path of a folder') : resolve(value);
+}
+
+function folders(value: string): readonly string[] {
+  const separators = new Set([delimiter, ',']);
+  const parts: string[] = [''];
+  for (const char of value) {
+    if (separators.has(char)) parts.push('');
+    else parts.push(`${parts.pop()}${char}`);
+  }
+  const paths = parts.map((part) => part.trim()).filter((part) => part !== '');
+  return Object.freeze([...new Set(paths.map(folder))]);
+}
+
+function databaseUrl(value: string): string {
+  // The value itself is never shown: it holds a password.
+  const accepted = 'postgres://user:password@host:port/database';
+  const url = URL.canParse(value) ? new URL(value) : refuse('it is no URL', accepted);
+  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
+    return refuse(`the scheme ${shown(url.protocol)} is not PostgreSQL`, accepted);
+  }
+  return value;
+}
+
+function email(value: string): string {
+  const address = value.trim();
+  if (EMAIL.test(address) && address.length <= 254) return address;
+  return refuse(`${shown(value)} is no email address`, 'an address such as admin@example.com');
+}
+
+function password(value: string): string {
+  const { length } = value;
+  if (length >= MIN_PASSWORD_LENGTH && length <= 1024) return value;
+  return refuse(`it has ${length} characters`, `${MIN_PASSWORD_LENGTH} to 1024 characters`);
+}
+
+function secretKey(value: string): Uint8Array {
+  const accepted = '32 bytes in base64, such as `openssl rand -base64 32` gives';
+  const text = value.trim();
+  if (!BASE64.test(text)) return refuse('it is not base64', accepted);
+  const bytes = new Uint8Array(Buffer.from(text, 'base64'));
+  return bytes.length === SECRET_KEY_BYTES ? bytes : refuse(`it has ${bytes.length} bytes`, accepted);
+}
+
+function logLevel(value: string): LogLevel {
+  const level = LOG_LEVELS.find((name) => name === value.trim().toLowerCase());
+  return level ?? refuse(`${shown(value)} is no level`, LOG_LEVELS.join(', '));
+}
+
+function httpUrl(value: string, accepted: string): URL {
+  const url = URL.canParse(value) ? new URL(value) : refuse(`${shown(value)} is no URL`, accepted);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    return refuse(`the scheme ${shown(url.protocol)} is neither http nor https`, accepted);
+  }
+  if (url.username !== '' || url.password !== '') return refuse('it holds a user name or password', accepted);
+  if (url.search !== '' || url.hash !== '') return refuse(`${shown(value)} has a query or fragment`, accepted);
+  return url;
+}
+
+function publicUrl(value: string): string {
+  return httpUrl(value, 'an http(s) URL such as https://streamspace.example.com').href.replace(/\/+$/, '');
+}
+
+function origin(value: string): string {
+  const accepted = 'an origin such as https://plugins.example.com, without a path';
+  const url = httpUrl(value, accepted);
+  return url.pathname === '/' ? url.origin : refuse(`${shown(value)} has a path`, accepted);
+}
+
+function trustProxy(value: string): number {
+  const text = value.trim().toLowerCase();
+  if (text === 'true') return 1;
+  if (text === 'false') return 0;
+  return integer(text, 0, 16, 'true (one proxy), false, or the number of proxies, 0 to 16');
+}

@@ -1,0 +1,251 @@
+import { join, resolve } from 'node:path';
+import { buildPrelude } from '../runtime/guest/build.ts';
+import { createApp } from './app.ts';
+import { ensureFirstAdmin } from './auth/first-admin.ts';
+import { createAuth } from './auth/service.ts';
+import { Answerer, type Resident } from './broker/answer.ts';
+import { CONTRACTS, createRooms } from './broker/rooms.ts';
+import { type Config, loadSecretKey } from './config.ts';
+import { closeDb, createDb, type DbAddress } from './db/client.ts';
+import { lockDataDir } from './db/data-lock.ts';
+import { startEmbedded } from './db/embedded.ts';
+import { migrate } from './db/migrate.ts';
+import { createSql } from './db/sql.ts';
+import { createDispatcher, type Dispatcher } from './events/deliver.ts';
+import { publish } from './events/publish.ts';
+import type { Guest } from './host/guest.ts';
+import { Supervisor } from './host/supervisor.ts';
+import { eventsRoutes } from './http/events.ts';
+import { createGateway } from './http/gateway.ts';
+import { serve } from './http/serve.ts';
+import { schemaRoutes } from './http/manifest-schema.ts';
+import { installRoutes } from './http/plugin-install.ts';
+import { pluginPaths } from './http/plugin-paths.ts';
+import { pluginRoutes } from './http/plugins.ts';
+import type { Log } from './log.ts';
+import { createMetrics } from './metrics/metrics.ts';
+import { createBundler } from './packages/bundle.ts';
+import { audit } from './permissions/audit.ts';
+import { PermissionCatalog } from './permissions/grants.ts';
+import { PluginFolders } from './plugins/folders.ts';
+import { Lifecycle } from './plugins/lifecycle.ts';
+import { createMeters } from './plugins/meters.ts';
+import { createPluginLogs } from './plugins/plugin-log.ts';
+import { Registrations } from './plugins/registrations.ts';
+import { createEventSink, createJobRunner, createPluginCalls } from './plugins/sinks.ts';
+import { readinessChecks } from './readiness.ts';
+import { createSchedules } from './schedules/schedules.ts';
+import { compileSchema } from './schema/check.ts';
+import { createRedactor } from './secrets/redact.ts';
+import { createVault } from './secrets/vault.ts';
+import { createStore } from './storage/store.ts';
+import { sweepExpired } from './storage/sweep.ts';
+import { createUsers } from './users/service.ts';
+
+export interface Core {
+  readonly url: string;
+  readonly admin: { readonly email: string; readonly password: string | null };
+  /** Takes no new work, ends what is under way within bounds, and stops every child. */
+  stop(): Promise<void>;
+}
+
+/** How often expired storage entries are removed, in milliseconds; they read as absent at once. */
+const SWEEP_MS = 60_000;
+/** Database connections of the core; the embedded server allows 60. */
+const POOL_SIZE = 20;
+
+/**
+ * Starts everything, in the order in which the parts need each other: data folder, database, isolate host, plugins,
+ * HTTP. What was started is stopped again when a later part fails.
+ */
+export async function startCore(config: Config, log: Log): Promise<Core> {
+  const undo: (() => Promise<void> | void)[] = [];
+  const stopAll = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) {
+      await Promise.resolve(step()).catch((error: unknown) => log.error({ err: error }, 'a part did not stop cleanly'));
+    }
+  };
+  try {
+    return await start(config, log, undo, stopAll);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+type Undo = (() => Promise<void> | void)[];
+
+async function start(config: Config, log: Log, undo: Undo, stopAll: () => Promise<void>): Promise<Core> {
+  const lock = lockDataDir(config.dataDir);
+  undo.push(() => lock.release());
+  const secretKey = loadSecretKey(config);
+  let phase: 'starting' | 'ready' | 'stopping' = 'starting';
+
+  const preparing = buildPrelude();
+  const address = await openDatabase(config, log, undo);
+  await migrate({ address, log });
+  const db = createDb({ address, max: POOL_SIZE, log });
+  undo.push(() => closeDb(db));
+  const listening = createSql({ address, max: 1, log });
+  undo.push(() => listening.end());
+
+  const metrics = createMetrics();
+  const meters = createMeters(metrics.registry);
+  const redactor = createRedactor();
+  const logs = createPluginLogs({ log, redactor });
+  const vault = createVault({ db, key: secretKey });
+  await vault.verify();
+  const storage = createStore(db);
+  const permissions = new PermissionCatalog(CONTRACTS);
+  const bundler = createBundler({ cacheDir: join(config.dataDir, 'cache', 'bundles'), log });
+  undo.push(() => bundler.stop());
+
+  const residents = new Map<number, Resident>();
+  const registrations = new Registrations();
+  const schedules = createSchedules({ db, log, runner: createJobRunner(() => lifecycle) });
+  undo.push(() => schedules.stop());
+  const rooms = createRooms({
+    api: { registrations, checkSchema: (schema) => void compileSchema(schema) },
+    config: { current: ({ plugin }) => lifecycle.get(plugin)?.row.config ?? {} },
+    events: { registrations, publish: publishNow },
+    fetch: { log },
+    log: { write: (plugin, line) => logs.write(plugin, line) },
+    plugins: { registrations, ...createPluginCalls(() => lifecycle) },
+    scheduler: { registrations },
+    secrets: { secrets: vault },
+    storage: { store: storage },
+  });
+  const answerer = new Answerer(rooms, {
+    log,
+    residentOf: (isolate) => residents.get(isolate),
+    onCall: (plugin, room) => meters.of(plugin).hostCall(room),
+    onDenied: ({ plugin }, call, error) => {
+      log.warn({ plugin, call, permission: error.extra.permission }, 'a guest call was refused');
+      const entry = { actorKind: 'plugin', actor: plugin, action: 'permission.denied' } as const;
+      audit(db, { ...entry, target: String(error.extra.permission), detail: { call } }).catch((err: unknown) =>
+        log.error({ err }, 'a refusal was not written down'),
+      );
+    },
+  });
+  const supervisor = new Supervisor({
+    prelude: (await preparing).code,
+    log,
+    guests: {
+      onCall: (guest, call) => void answerer.onCall(guest, call),
+      onCallAbort: (guest, id) => answerer.onCallAbort(guest, id),
+      onDeadline: (guest) => lifecycle.onDeadline(guest),
+      onGone: (guest: Guest, reason) => {
+        answerer.onGone(guest);
+        lifecycle.onGone(guest, reason);
+      },
+      onStats: (guest) => {
+        const resident = residents.get(guest.id);
+        if (resident !== undefined) meters.of(resident.plugin).resources(guest.cpuMs, guest.heapBytes);
+      },
+    },
+    onRespawn: () => void lifecycle.onRespawn(),
+  });
+  undo.push(() => supervisor.stop());
+
+  const lifecycle = new Lifecycle({
+    db,
+    log,
+    loader: { supervisor, bundler, registrations, meters, residents, logOf: (plugin) => writeLog(plugin) },
+    vault,
+    redactor,
+    schedules,
+    permissions,
+    dispatcher: () => dispatcher,
+    dropData: (plugin, trx) => storage.dropPlugin(plugin, trx),
+    forget: (plugin) => {
+      logs.drop(plugin);
+      meters.drop(plugin);
+    },
+  });
+  const writeLog =
+    (plugin: string) =>
+    (level: 'debug' | 'info' | 'warn' | 'error' | 'fatal', message: string, fields?: Record<string, unknown>): void =>
+      logs.write(plugin, { level, message, ...(fields === undefined ? {} : { fields }) });
+  const dispatcher: Dispatcher = createDispatcher({
+    db,
+    log,
+    sql: listening,
+    sink: createEventSink(() => lifecycle),
+    metrics: {
+      delivered: (plugin) => meters.of(plugin).delivered(),
+      failed: (plugin) => meters.of(plugin).deliveryFailed(),
+    },
+  });
+  async function publishNow(event: { name: string; data: unknown; source: string }): Promise<string> {
+    const id = await publish(db, event);
+    dispatcher.poke();
+    return id;
+  }
+
+  const auth = createAuth({ db, config, log, publish });
+  const users = createUsers({ db, publish, changed: auth.forgetUser });
+  const admin = await ensureFirstAdmin({ db, config, log, publish });
+  const view = { vault, schedules };
+  const app = createApp({
+    config,
+    log,
+    metrics,
+    auth,
+    users,
+    phase: () => phase,
+    readiness: readinessChecks({ db, supervisor, lifecycle }),
+    pluginPaths: () => pluginPaths(lifecycle),
+    routes: [
+      pluginRoutes({ ...view, db, auth, lifecycle, logs, meters }),
+      eventsRoutes({
+        db,
+        auth,
+        resolvePluginName: async (id) => lifecycle.find(id).name,
+        poke: () => dispatcher.poke(),
+      }),
+      schemaRoutes(permissions.patterns),
+    ],
+    rawRoutes: [installRoutes({ ...view, auth, lifecycle })],
+  });
+
+  await supervisor.start();
+  const folders = new PluginFolders({
+    lifecycle,
+    log,
+    builtinDir: resolve(import.meta.dir, '../plugins'),
+    pluginDirs: config.pluginDirs,
+  });
+  await lifecycle.open(await folders.scan());
+  undo.push(() => lifecycle.stop());
+  await lifecycle.loadEnabled();
+  await folders.installNew();
+  folders.watch();
+  undo.push(() => folders.stop());
+  await dispatcher.start();
+  undo.push(() => dispatcher.stop());
+  const sweeper = setInterval(() => {
+    sweepExpired(db).catch((error: unknown) => log.error({ err: error }, 'expired storage entries were not removed'));
+  }, SWEEP_MS);
+  undo.push(() => clearInterval(sweeper));
+  if (config.pluginDirs.length > 0) void bundler.warm();
+
+  const gateway = createGateway({ lifecycle, auth, log, metrics, trustProxy: config.trustProxy });
+  const server = serve(app, gateway, config);
+  undo.push(() => server.stop());
+  phase = 'ready';
+  return {
+    url: config.publicUrl ?? server.url,
+    admin,
+    stop: () => {
+      phase = 'stopping';
+      return stopAll();
+    },
+  };
+}
+
+async function openDatabase(config: Config, log: Log, undo: Undo): Promise<DbAddress> {
+  if (config.databaseUrl !== null) return { url: config.databaseUrl };
+  const embedded = await startEmbedded({ dataDir: config.dataDir, log });
+  undo.push(() => embedded.stop());
+  return embedded.address;
+}

@@ -1,0 +1,196 @@
+import { CHANNEL_LIMITS } from '../../runtime/protocol/limits.ts';
+import { FLAG, KIND } from '../../runtime/protocol/messages.ts';
+
+/** Sends one stream message of this guest: kind, flags, stream id, head, body. */
+export type SendStreamMessage = (
+  kind: number,
+  flags: number,
+  id: number,
+  head: string,
+  body: Uint8Array | null,
+) => void;
+
+/** A stream that the guest writes; it may be `streamWindowBytes` ahead of its reader. */
+interface Incoming {
+  controller: ReadableStreamDefaultController<Uint8Array> | null;
+  readonly waiting: Uint8Array[];
+  waitingBytes: number;
+  ended: boolean;
+  error: Error | null;
+  /** Somebody reads it; until then only the window is held. */
+  taken: boolean;
+}
+
+interface Outgoing {
+  room: number;
+  resume: (() => void) | null;
+  readonly reader: ReadableStreamDefaultReader<Uint8Array>;
+}
+
+/** Streams that a guest may have under way; more is a leak or a flood. */
+const MAX_STREAMS = 1_024;
+
+/** The streams between the core and one guest, with credit so that no side holds more than a window. */
+export class GuestStreams {
+  readonly #send: SendStreamMessage;
+  readonly #onEnd: () => void;
+  readonly #incoming = new Map<number, Incoming>();
+  readonly #outgoing = new Map<number, Outgoing>();
+  #lastId = 0;
+
+  /** @param onEnd called when a stream has ended, however it did */
+  constructor(send: SendStreamMessage, onEnd: () => void) {
+    this.#send = send;
+    this.#onEnd = onEnd;
+  }
+
+  /** Streams under way in both directions. */
+  get size(): number {
+    return this.#incoming.size + this.#outgoing.size;
+  }
+
+  /** Lets the guest read a stream; answers its id. */
+  send(source: ReadableStream<Uint8Array>): number {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const stream: Outgoing = { room: CHANNEL_LIMITS.streamWindowBytes, resume: null, reader: source.getReader() };
+    this.#outgoing.set(id, stream);
+    this.#pump(id, stream).catch((error: unknown) => {
+      if (!this.#forget(this.#outgoing, id)) return;
+      const message = error instanceof Error ? error.message : String(error);
+      this.#send(KIND.streamAbort, FLAG.error, id, JSON.stringify({ message }), null);
+    });
+    return id;
+  }
+
+  async #pump(id: number, stream: Outgoing): Promise<void> {
+    for (;;) {
+      const { done, value } = await stream.reader.read();
+      if (!this.#outgoing.has(id)) return;
+      if (done) {
+        this.#forget(this.#outgoing, id);
+        this.#send(KIND.chunk, FLAG.last, id, '', null);
+        return;
+      }
+      for (let at = 0; at < value.length; at += CHANNEL_LIMITS.chunkBytes) {
+        const part = value.subarray(at, at + CHANNEL_LIMITS.chunkBytes);
+        while (stream.room < part.length) {
+          await new Promise<void>((resolve) => {
+            stream.resume = resolve;
+          });
+          if (!this.#outgoing.has(id)) return;
+        }
+        stream.room -= part.length;
+        this.#send(KIND.chunk, FLAG.binary, id, '', part);
+      }
+    }
+  }
+
+  /** The stream of that id that the guest writes. */
+  receive(id: number): ReadableStream<Uint8Array> {
+    const stream = this.#incomingOf(id);
+    if (stream === null || stream.taken) throw new Error(`stream ${id} cannot be read`);
+    stream.taken = true;
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => {
+          stream.controller = controller;
+          this.#hand(id, stream);
+        },
+        cancel: () => {
+          this.#forget(this.#incoming, id);
+          this.#send(KIND.streamAbort, 0, id, '', null);
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** Takes a chunk from the guest; false when the guest broke the rules (more than its window, too many streams). */
+  onChunk(id: number, flags: number, body: Uint8Array): boolean {
+    const stream = this.#incomingOf(id);
+    if (stream === null || stream.ended) return false;
+    if (body.length > 0) {
+      stream.waiting.push(body);
+      stream.waitingBytes += body.length;
+      if (stream.waitingBytes > CHANNEL_LIMITS.streamWindowBytes) return false;
+    }
+    if ((flags & FLAG.last) !== 0) stream.ended = true;
+    this.#hand(id, stream);
+    return true;
+  }
+
+  onCredit(id: number, bytes: number): void {
+    const stream = this.#outgoing.get(id);
+    if (stream === undefined) return;
+    stream.room = Math.min(stream.room + bytes, CHANNEL_LIMITS.streamWindowBytes);
+    const { resume } = stream;
+    stream.resume = null;
+    resume?.();
+  }
+
+  /** The guest gave up a stream: as writer (with the error flag) or as reader. */
+  onAbort(id: number, flags: number, message: string): void {
+    if ((flags & FLAG.error) !== 0) {
+      const stream = this.#incomingOf(id);
+      if (stream === null) return;
+      stream.error = new Error(message);
+      this.#hand(id, stream);
+      return;
+    }
+    this.#stop(id, new Error('the reader cancelled'));
+  }
+
+  /** Ends everything: the guest is gone. */
+  close(reason: Error): void {
+    for (const id of [...this.#outgoing.keys()]) this.#stop(id, reason);
+    for (const [id, stream] of this.#incoming) {
+      stream.error = reason;
+      stream.waiting.length = 0;
+      this.#hand(id, stream);
+    }
+    this.#incoming.clear();
+  }
+
+  #stop(id: number, reason: Error): void {
+    const stream = this.#outgoing.get(id);
+    if (stream === undefined) return;
+    this.#forget(this.#outgoing, id);
+    stream.resume?.();
+    stream.reader.cancel(reason).catch(() => undefined);
+  }
+
+  #forget(streams: Map<number, unknown>, id: number): boolean {
+    const known = streams.delete(id);
+    if (known) this.#onEnd();
+    return known;
+  }
+
+  #incomingOf(id: number): Incoming | null {
+    let stream = this.#incoming.get(id);
+    if (stream === undefined) {
+      if (this.#incoming.size >= MAX_STREAMS) return null;
+      stream = { controller: null, waiting: [], waitingBytes: 0, ended: false, error: null, taken: false };
+      this.#incoming.set(id, stream);
+    }
+    return stream;
+  }
+
+  #hand(id: number, stream: Incoming): void {
+    const { controller } = stream;
+    if (controller === null) return;
+    const chunk = stream.waiting.shift();
+    if (chunk !== undefined) {
+      stream.controller = null;
+      stream.waitingBytes -= chunk.length;
+      this.#send(KIND.credit, 0, id, `${chunk.length}`, null);
+      controller.enqueue(chunk);
+    } else if (stream.error !== null) {
+      this.#forget(this.#incoming, id);
+      controller.error(stream.error);
+    } else if (stream.ended) {
+      this.#forget(this.#incoming, id);
+      controller.close();
+    }
+  }
+}

@@ -1,0 +1,313 @@
+import { Type } from '@sinclair/typebox';
+import { RateLimiterMemory as Limiter, type RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { CHANNEL_LIMITS } from '../../runtime/protocol/limits.ts';
+import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import { RESERVED_SEGMENTS } from '../../sandbox-apis/api/broker.ts';
+import type { RouteRegistration } from '../../sandbox-apis/_kit/registrations.ts';
+import { clientIp, type PeerSource } from '../auth/client-ip.ts';
+import { demand, demandAdmin, type Principal } from '../auth/principal.ts';
+import type { Auth } from '../auth/service.ts';
+import { decoder } from '../host/decode.ts';
+import type { InvokeAnswer } from '../host/guest.ts';
+import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { Instance } from '../plugins/instance.ts';
+import type { Lifecycle } from '../plugins/lifecycle.ts';
+import type { Plugin } from '../plugins/plugin.ts';
+import { checkRequest } from '../plugins/route-checks.ts';
+import { readLimited, tooLarge } from './json-body.ts';
+import { requestHeaders, responseHeaders } from './plugin-headers.ts';
+import { problemResponse } from './problem.ts';
+
+export interface GatewayDeps {
+  readonly lifecycle: Lifecycle;
+  readonly auth: Auth;
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, 'http'>;
+  readonly trustProxy: number;
+}
+
+/** Bytes of a request body that are read before the handler runs; a longer one, or one of unknown length, is streamed. */
+const INLINE_REQUEST_BYTES = CHANNEL_LIMITS.inlineBodyBytes;
+/** Bytes of a request body in all. */
+const MAX_REQUEST_BYTES = 1024 * 1024 * 1024;
+
+const PREFIX = '/api/plugins/';
+const ROUTE = '/api/plugins/:id/*';
+const HeaderName = Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$" });
+/** No CR, LF or NUL (RFC 9110, 5.5). */
+const HeaderValue = Type.String({ maxLength: 16_384, pattern: '^[^\\u0000\\r\\n]*$' });
+const decodeHead = decoder(
+  Type.Object({
+    s: Type.Integer({ minimum: 200, maximum: 599 }),
+    h: Type.Array(Type.Tuple([HeaderName, HeaderValue]), { maxItems: 200 }),
+    stream: Type.Optional(Type.Integer({ minimum: 1 })),
+    length: Type.Optional(Type.Integer({ minimum: 0 })),
+  }),
+);
+/** Statuses whose answer has no body (RFC 9110). */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);
+
+/** Rate limits by registration: they go when the registration goes. */
+const limiters = new WeakMap<RouteRegistration, RateLimiterMemory>();
+
+export interface Gateway {
+  /** The answer of the plugin that lives at that address; null when no plugin does, and the core is to answer. */
+  handle(request: Request, server: PeerSource): Response | Promise<Response> | null;
+}
+
+/**
+ * Answers `/api/plugins/<name or alias>/...`. It stands before the core's own router, which is the dearer one, and leaves
+ * to that what is the core's: reserved names, and reserved first segments below a plugin (RESERVED_SEGMENTS).
+ */
+export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: GatewayDeps): Gateway {
+  return {
+    handle(request, server) {
+      const target = readTarget(request.url);
+      if (target === null) return null;
+      const plugin = lifecycle.byPrefix(target.prefix);
+      if (plugin === undefined) return null;
+      const started = performance.now();
+      const finish = (response: Response): Response => {
+        metrics.http.observe(request.method, ROUTE, response.status, (performance.now() - started) / 1000);
+        return response;
+      };
+      return answer(plugin, request, server, target).then(finish, (error: unknown) =>
+        finish(toProblem(error, target.path)),
+      );
+    },
+  };
+
+  async function answer(plugin: Plugin, request: Request, server: PeerSource, target: Target): Promise<Response> {
+    const instance = plugin.instance ?? (await plugin.ready());
+    const found = instance.registrations.find(request.method, target.below);
+    if (found === null) throw unrouted(instance, request, target);
+    const { registration, checks } = found.store;
+    const admitted = admit(request, registration);
+    const principal = admitted instanceof Promise ? await admitted : admitted;
+    const limited = registration.rateLimit === null ? null : await spend(registration, principal, request, server);
+    const params = decodeParams(found.params);
+    const body = request.body === null ? NO_BODY : await readBody(request, checks?.body != null);
+    const checked = checks === null ? null : checkRequest(checks, { params, search: target.search, body: body.bytes });
+    const given = await instance.invoke({
+      lane: registration.handler,
+      payload: payloadOf(request, checked?.params ?? params, checked?.query ?? null, principal),
+      body: checked?.body ?? body.bytes,
+      stream: body.stream,
+      deadlineMs: instance.limits.wallMsPerCall,
+      cancelled: () => request.signal.aborted,
+    });
+    const response = toResponse(given, instance, request.method);
+    if (limited !== null) for (const [name, value] of limited) response.headers.set(name, value);
+    return response;
+  }
+
+  /** Who asks, if they may. @throws CodedError `unauthenticated`, `forbidden`, `csrf_failed` */
+  function admit(request: Request, registration: RouteRegistration): Principal | null | Promise<Principal | null> {
+    if (registration.auth === 'public') return auth.resolvePrincipal(request);
+    const found = auth.authenticate(request);
+    return found instanceof Promise
+      ? found.then((principal) => demandOf(registration, principal))
+      : demandOf(registration, found);
+  }
+
+  /** Counts the call; answers the `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers). */
+  async function spend(
+    registration: RouteRegistration,
+    principal: Principal | null,
+    request: Request,
+    server: PeerSource,
+  ): Promise<[string, string][]> {
+    const { max, windowMs } = registration.rateLimit as NonNullable<RouteRegistration['rateLimit']>;
+    let limiter = limiters.get(registration);
+    if (limiter === undefined) {
+      limiter = new Limiter({ points: max, duration: windowMs / 1000 });
+      limiters.set(registration, limiter);
+    }
+    const key = principal?.userId ?? clientIp(request, server, trustProxy);
+    const result = await limiter.consume(key).catch((refused: unknown) => {
+      if (refused instanceof RateLimiterRes) return refused;
+      throw refused;
+    });
+    const reset = Math.ceil(result.msBeforeNext / 1000);
+    const headers: [string, string][] = [
+      ['ratelimit-policy', `"default";q=${max};w=${Math.ceil(windowMs / 1000)}`],
+      ['ratelimit', `"default";r=${result.remainingPoints};t=${reset}`],
+    ];
+    if (result.consumedPoints > max) {
+      throw new CodedError('rate_limited', `More than ${max} calls in ${windowMs / 1000} s`, {
+        retryAfter: Math.max(1, reset),
+        rateLimit: headers,
+      });
+    }
+    return headers;
+  }
+
+  function toResponse({ head, body }: InvokeAnswer, instance: Instance, method: string): Response {
+    const answer = answerHead(head, instance);
+    if (answer === undefined) {
+      instance.parts.log('error', 'A handler gave an answer that is not valid', { head: head.slice(0, 500) });
+      throw new CodedError('plugin_bad_answer');
+    }
+    const bodiless = method === 'HEAD' || BODILESS.has(answer.init.status);
+    if (answer.stream === null) {
+      return new Response(bodiless || body.length === 0 ? null : (body as Buffer<ArrayBuffer>), answer.init);
+    }
+    const stream = instance.guest.streams.receive(answer.stream);
+    if (!bodiless) return new Response(stream, answer.init);
+    stream.cancel().catch(() => undefined);
+    return new Response(null, answer.init);
+  }
+
+  function toProblem(error: unknown, path: string): Response {
+    if (error instanceof CodedError) {
+      // What a plugin threw is for its log; the client gets the id to ask with.
+      const { rateLimit, stack: _stack, ...extra } = error.extra;
+      const shown =
+        error.code === 'plugin_error'
+          ? new CodedError('plugin_error', 'The plugin failed; its log has the details under the errorId', extra)
+          : new CodedError(error.code, error.message, extra);
+      const response = problemResponse(shown, path);
+      if (Array.isArray(rateLimit)) for (const [name, value] of rateLimit) response.headers.set(name, value);
+      return response;
+    }
+    const errorId = crypto.randomUUID();
+    log.error({ err: error, errorId, path }, 'the gateway failed');
+    return problemResponse(new CodedError('internal', undefined, { errorId }), path);
+  }
+}
+
+/** Status and headers of an answer, checked and filtered. */
+interface AnswerHead {
+  readonly init: { readonly status: number; readonly headers: Headers };
+  /** Id of the stream that is the body. */
+  readonly stream: number | null;
+}
+
+/** Heads that were decoded, by their text: a plugin answers most requests with the same few. */
+const heads = new WeakMap<Instance, Map<string, AnswerHead>>();
+/** Heads that are remembered of a plugin, and how long (characters) one may be for that. */
+const REMEMBERED = { heads: 100, chars: 1_000 } as const;
+
+function answerHead(text: string, instance: Instance): AnswerHead | undefined {
+  let known = heads.get(instance);
+  const remembered = known?.get(text);
+  if (remembered !== undefined) return remembered;
+  const head = decodeHead(text);
+  if (head === undefined) return undefined;
+  const init = { status: head.s, headers: responseHeaders(head.h, `${PREFIX}${instance.name}`) };
+  const answer = { init, stream: head.stream ?? null };
+  if (answer.stream === null && text.length <= REMEMBERED.chars) {
+    if (known === undefined || known.size >= REMEMBERED.heads) {
+      known = new Map();
+      heads.set(instance, known);
+    }
+    known.set(text, answer);
+  }
+  return answer;
+}
+
+/** What the guest's `api` room reads (RequestHead in sandbox-apis/api/guest.ts). */
+function payloadOf(
+  request: Request,
+  params: Record<string, unknown>,
+  query: Record<string, unknown> | null,
+  principal: Principal | null,
+): string {
+  return JSON.stringify({
+    m: request.method,
+    u: request.url,
+    h: requestHeaders(request.headers),
+    p: params,
+    ...(query === null ? {} : { q: query }),
+    user: principal === null ? null : userOf(principal),
+  });
+}
+
+function demandOf({ auth: need, permissions }: RouteRegistration, principal: Principal | null): Principal {
+  if (principal === null) throw new CodedError('unauthenticated');
+  if (need === 'admin') demandAdmin(principal);
+  for (const permission of permissions) demand(principal, permission);
+  return principal;
+}
+
+/** A request's address, cut up once: everything after judges the same text. */
+interface Target {
+  readonly path: string;
+  readonly prefix: string;
+  /** The path below the plugin's prefix, beginning with `/`. */
+  readonly below: string;
+  /** With its `?`, or ''. */
+  readonly search: string;
+}
+
+/** Null for what is below no plugin. */
+function readTarget(url: string): Target | null {
+  const pathStart = url.indexOf('/', url.indexOf('://') + 3);
+  if (!url.startsWith(PREFIX, pathStart)) return null;
+  const nameStart = pathStart + PREFIX.length;
+  const nameEnd = url.indexOf('/', nameStart);
+  if (nameEnd < 0) return null;
+  const queryStart = url.indexOf('?', nameStart);
+  if (queryStart >= 0 && queryStart < nameEnd) return null;
+  const pathEnd = queryStart < 0 ? url.length : queryStart;
+  const belowEnd = pathEnd > nameEnd + 1 && url.endsWith('/', pathEnd) ? pathEnd - 1 : pathEnd;
+  const below = url.slice(nameEnd, belowEnd);
+  const segmentEnd = below.indexOf('/', 1);
+  if (RESERVED_SEGMENTS.has(below.slice(1, segmentEnd < 0 ? below.length : segmentEnd))) return null;
+  return {
+    path: url.slice(pathStart, pathEnd),
+    prefix: url.slice(nameStart, nameEnd),
+    below,
+    search: queryStart < 0 ? '' : url.slice(queryStart),
+  };
+}
+
+/** Encoded slashes and empty segments can be read in two ways (ADVERSARY 78): they match nothing. */
+const AMBIGUOUS = /\/\/|%2f|%5c|%00|\\/i;
+
+function unrouted(instance: Instance, request: Request, { below, path }: Target): CodedError {
+  const allow = instance.registrations.methodsOn(below);
+  if (allow.length === 0) return new CodedError('not_found', `The plugin ${instance.name} has nothing at ${path}`);
+  return new CodedError('method_not_allowed', `${request.method} is not answered at ${path}`, { allow });
+}
+
+function decodeParams(params: Record<string, string>): Record<string, string> {
+  for (const name in params) {
+    const value = params[name] as string;
+    if (AMBIGUOUS.test(value)) throw new CodedError('bad_request', `The path parameter "${name}" is ambiguous`);
+    if (!value.includes('%')) continue;
+    try {
+      params[name] = decodeURIComponent(value);
+    } catch {
+      throw new CodedError('bad_request', `The path parameter "${name}" is not valid UTF-8`);
+    }
+  }
+  return params;
+}
+
+function userOf({ userId, email, name, role }: Principal) {
+  return { id: userId, email, name, role };
+}
+
+interface RequestBody {
+  readonly bytes: Uint8Array | null;
+  readonly stream: ReadableStream<Uint8Array> | null;
+}
+
+const NO_BODY: RequestBody = { bytes: null, stream: null };
+
+/** Small bodies of known length travel with the request; others are streamed, unless they have to be checked first. */
+async function readBody(request: Request, whole: boolean): Promise<RequestBody> {
+  const { method } = request;
+  if (method === 'GET' || method === 'HEAD' || request.body === null) return { bytes: null, stream: null };
+  const declared = request.headers.get('content-length');
+  const length = declared === null ? null : Number(declared);
+  if (length !== null && length > MAX_REQUEST_BYTES) throw tooLarge(MAX_REQUEST_BYTES);
+  if (length !== null && length <= INLINE_REQUEST_BYTES) {
+    return { bytes: new Uint8Array(await request.arrayBuffer()), stream: null };
+  }
+  if (!whole) return { bytes: null, stream: request.body };
+  if (length !== null) throw tooLarge(INLINE_REQUEST_BYTES);
+  return { bytes: await readLimited(request.body, INLINE_REQUEST_BYTES), stream: null };
+}

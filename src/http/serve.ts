@@ -1,0 +1,38 @@
+import type { AnyElysia } from 'elysia';
+import type { Config } from '../config.ts';
+import type { Gateway } from './gateway.ts';
+
+/** Bytes of a request body; routes have their own, lower limits. */
+const MAX_BODY_BYTES = 1024 * 1024 * 1024;
+/** Milliseconds that requests under way get when the core stops. */
+const DRAIN_MS = 2_000;
+/** Seconds without a byte after which a connection is closed; event streams send a comment more often. */
+const IDLE_SECONDS = 120;
+
+/**
+ * Listens, and hands each request to the plugin that it is for, or to the core's app.
+ *
+ * @throws Error when the address is taken
+ */
+export function serve(app: AnyElysia, gateway: Gateway, { host, port }: Pick<Config, 'host' | 'port'>) {
+  const fetch = app.fetch;
+  const server = Bun.serve({
+    hostname: host,
+    port,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    idleTimeout: IDLE_SECONDS,
+    fetch: (request, bunServer) => gateway.handle(request, bunServer) ?? fetch(request),
+  });
+  // Where Elysia's handlers find the peer's address.
+  app.server = server as typeof app.server;
+  const name = host.includes(':') ? `[${host}]` : host;
+  return {
+    url: `http://${name}:${server.port}`,
+    /** Takes no more connections; requests under way may end, those that do not (event streams) are cut. */
+    async stop(): Promise<void> {
+      const timer = setTimeout(() => void server.stop(true), DRAIN_MS);
+      await server.stop();
+      clearTimeout(timer);
+    },
+  };
+}

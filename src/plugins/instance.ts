@@ -1,0 +1,111 @@
+import { BUILT_IN_HANDLER } from '../../runtime/protocol/messages.ts';
+import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import type { Resident } from '../broker/answer.ts';
+import { parseLimited } from '../host/decode.ts';
+import { type Guest, GuestFailure, type InvokeAnswer, type InvokeRequest } from '../host/guest.ts';
+import type { PluginLimits } from '../host/limits.ts';
+import type { Manifest } from '../packages/manifest.ts';
+import type { PluginMeter } from './meters.ts';
+import type { RegistrationSet } from './registrations.ts';
+import type { StackMapper } from './source-map.ts';
+
+/** Writes a line to one plugin's log. */
+export type WriteLog = (
+  level: 'debug' | 'info' | 'warn' | 'error' | 'fatal',
+  message: string,
+  fields?: Record<string, unknown>,
+) => void;
+
+export interface InstanceParts {
+  readonly guest: Guest;
+  readonly resident: Resident;
+  readonly manifest: Manifest;
+  readonly packageDigest: string;
+  readonly limits: PluginLimits;
+  readonly registrations: RegistrationSet;
+  readonly stacks: StackMapper;
+  readonly log: WriteLog;
+  readonly meter: PluginMeter;
+}
+
+/** One loaded version of a plugin: its isolate, and what it registered. A reload makes another. */
+export class Instance {
+  readonly parts: InstanceParts;
+
+  constructor(parts: InstanceParts) {
+    this.parts = parts;
+  }
+
+  get name(): string {
+    return this.parts.manifest.name;
+  }
+  get guest(): Guest {
+    return this.parts.guest;
+  }
+  get limits(): PluginLimits {
+    return this.parts.limits;
+  }
+  get registrations(): RegistrationSet {
+    return this.parts.registrations;
+  }
+
+  /**
+   * Runs a handler. What the guest throws becomes `plugin_error` with an `errorId` that is in the plugin's log.
+   *
+   * @throws CodedError `plugin_error`, `plugin_deadline`, `plugin_unavailable`, `aborted`
+   */
+  invoke(request: InvokeRequest): Promise<InvokeAnswer> {
+    const started = performance.now();
+    const { meter } = this.parts;
+    return this.guest.invoke(request).then(
+      (answer) => {
+        meter.observe(performance.now() - started, true);
+        return answer;
+      },
+      (error: unknown) => {
+        meter.observe(performance.now() - started, false);
+        throw error instanceof GuestFailure ? this.failure(error) : error;
+      },
+    );
+  }
+
+  /** Runs a handler whose answer is JSON. */
+  async call(
+    lane: number,
+    payload: unknown,
+    options: { deadlineMs?: number; signal?: AbortSignal; depth?: number } = {},
+  ): Promise<unknown> {
+    const { deadlineMs = this.limits.wallMsPerCall, signal, depth } = options;
+    const answer = await this.invoke({
+      lane,
+      payload: JSON.stringify(payload) ?? 'null',
+      deadlineMs,
+      ...(signal === undefined ? {} : { cancelled: () => signal.aborted }),
+      ...(depth === undefined ? {} : { depth }),
+    });
+    if (answer.body.length === 0) return null;
+    const value = parseLimited(answer.body.toString('utf8'));
+    if (value === undefined) throw new CodedError('plugin_bad_answer', 'The plugin answered what is not valid JSON');
+    return value;
+  }
+
+  load(): Promise<unknown> {
+    return this.call(BUILT_IN_HANDLER.load, null, { deadlineMs: this.limits.loadMs });
+  }
+
+  hook(name: string, args: readonly unknown[], deadlineMs: number): Promise<unknown> {
+    return this.call(BUILT_IN_HANDLER.hook, { name, args }, { deadlineMs });
+  }
+
+  configure(config: unknown): Promise<unknown> {
+    return this.call(BUILT_IN_HANDLER.config, config, { deadlineMs: this.limits.wallMsPerCall });
+  }
+
+  /** Writes what the guest threw to the plugin's log, with its own files and lines; answers what others may see. */
+  failure({ guest: { name, message, stack, code } }: GuestFailure): CodedError {
+    const errorId = crypto.randomUUID();
+    const mapped = this.parts.stacks.map(stack);
+    this.parts.log('error', `${name}: ${message}`, { errorId, stack: mapped, ...(code === null ? {} : { code }) });
+    return new CodedError('plugin_error', `${name}: ${message}`, { errorId, stack: mapped });
+  }
+}

@@ -1,0 +1,612 @@
+import semver from 'semver';
+import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import type { Db, Trx } from '../db/client.ts';
+import type { Dispatcher } from '../events/deliver.ts';
+import { publish } from '../events/publish.ts';
+import { replaceSubscriptions } from '../events/subscriptions.ts';
+import type { Guest } from '../host/guest.ts';
+import type { Log } from '../log.ts';
+import { type Manifest, parseManifest } from '../packages/manifest.ts';
+import { packArchive } from '../packages/pack.ts';
+import { type PackageFiles, readArchive, readFolder } from '../packages/read.ts';
+import { audit } from '../permissions/audit.ts';
+import type { PermissionCatalog } from '../permissions/grants.ts';
+import type { Schedules } from '../schedules/schedules.ts';
+import type { Redactor } from '../secrets/redact.ts';
+import type { Vault } from '../secrets/vault.ts';
+import type { Instance } from './instance.ts';
+import { LIFECYCLE_LIMITS } from './limits.ts';
+import { type LoaderDeps, loadPlugin, toFailure } from './loader.ts';
+import { Plugin } from './plugin.ts';
+import { type Settings, settingsOf, storedSettings } from './settings.ts';
+import {
+  deletePlugin,
+  dropUnusedPackages,
+  listPlugins,
+  type PluginRow,
+  type PluginSource,
+  readPackage,
+  savePackage,
+  savePlugin,
+  saveVersion,
+  updatePlugin,
+} from './store.ts';
+
+export interface LifecycleDeps {
+  readonly db: Db;
+  readonly log: Log;
+  readonly loader: LoaderDeps;
+  readonly vault: Vault;
+  readonly redactor: Redactor;
+  readonly schedules: Schedules;
+  readonly permissions: PermissionCatalog;
+  readonly dispatcher: () => Dispatcher;
+  /** Removes what the plugin kept: storage, and whatever other rooms hold for it. */
+  readonly dropData: (plugin: string, trx: Trx) => Promise<void>;
+  /** Forgets what is in memory under the plugin's name: log, meters. */
+  readonly forget: (plugin: string) => void;
+}
+
+/** Who asks for a change; for the audit log. */
+export interface Actor {
+  readonly kind: 'user' | 'system';
+  readonly id: string;
+  readonly userId: string | null;
+}
+
+export const SYSTEM: Actor = { kind: 'system', id: 'core', userId: null };
+
+export interface InstallRequest {
+  readonly pkg: PackageFiles;
+  readonly source: PluginSource;
+  readonly folder: string | null;
+  readonly grants: 'all' | readonly string[] | null;
+  readonly config: Record<string, unknown> | null;
+  readonly enable: boolean;
+  /** An older version than the installed one is taken too. */
+  readonly allowDowngrade: boolean;
+}
+
+export interface ChangeRequest {
+  readonly enabled?: boolean;
+  readonly config?: Record<string, unknown>;
+  readonly grants?: 'all' | readonly string[];
+  readonly limits?: Record<string, unknown>;
+}
+
+/**
+ * Installs, enables, reloads, configures and removes plugins. Each change loads the new instance first, then writes the
+ * database, then moves the traffic: until the last step nothing has changed for anybody.
+ */
+export class Lifecycle {
+  readonly #deps: LifecycleDeps;
+  readonly #plugins = new Map<string, Plugin>();
+  readonly #prefixes = new Map<string, Plugin>();
+  readonly #reloading = new Set<Plugin>();
+  #stopping = false;
+
+  constructor(deps: LifecycleDeps) {
+    this.#deps = deps;
+  }
+
+  list(): Plugin[] {
+    return [...this.#plugins.values()].sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  get(name: string): Plugin | undefined {
+    return this.#plugins.get(name);
+  }
+
+  /** The plugin that answers under a path segment: its name, or its short alias. */
+  byPrefix(segment: string): Plugin | undefined {
+    return this.#plugins.get(segment) ?? this.#prefixes.get(segment);
+  }
+
+  /** By name or number. @throws CodedError `plugin_not_found` */
+  find(id: string): Plugin {
+    const plugin = this.#plugins.get(id) ?? this.list().find(({ row }) => String(row.id) === id);
+    if (plugin === undefined) throw new CodedError('plugin_not_found', `No plugin "${id}" is installed`);
+    return plugin;
+  }
+
+  /** Reads what is installed; `loadEnabled` brings it up. */
+  async open(folders: ReadonlyMap<string, string>): Promise<void> {
+    for (const row of await listPlugins(this.#deps.db)) {
+      const plugin = new Plugin(row, null, folders.get(row.name) ?? null);
+      plugin.state = row.enabled
+        ? row.quarantineReason === null
+          ? { kind: 'loading' }
+          : { kind: 'quarantined', reason: row.quarantineReason }
+        : { kind: 'installed' };
+      this.#plugins.set(row.name, plugin);
+      this.#deps.redactor.set(row.name, Object.values(await this.#deps.vault.getAll(row.name)));
+    }
+  }
+
+  /** Loads each enabled plugin, a few at a time; one that fails is in state `failed` and stops nobody else. */
+  async loadEnabled(): Promise<void> {
+    const queue = this.list();
+    const worker = async (): Promise<void> => {
+      for (let plugin = queue.shift(); plugin !== undefined; plugin = queue.shift()) await this.#bringUp(plugin);
+    };
+    await Promise.all(Array.from({ length: 4 }, worker));
+  }
+
+  /**
+   * Installs a package, or puts it in the place of the version that is there.
+   *
+   * @throws CodedError of the package, the manifest, `consent_required`, `validation_failed`, `conflict`,
+   *   `plugin_load_failed`; nothing has changed then
+   */
+  async install(request: InstallRequest, actor: Actor): Promise<Plugin> {
+    const manifest = this.manifestOf(request.pkg);
+    const known = this.#plugins.get(manifest.name);
+    if (known !== undefined) return known.inTurn(() => this.#install(request, manifest, known, actor));
+    // A stand-in takes the name, so that two installs of it do not cross.
+    const claim = new Plugin(newRow(request, manifest), manifest, request.folder);
+    claim.state = { kind: 'loading' };
+    this.#plugins.set(manifest.name, claim);
+    return claim
+      .inTurn(() => this.#install(request, manifest, null, actor, claim))
+      .catch((error: unknown) => {
+        this.#plugins.delete(manifest.name);
+        claim.state = { kind: 'installed' };
+        throw error;
+      });
+  }
+
+  async #install(request: InstallRequest, manifest: Manifest, known: Plugin | null, actor: Actor, claim?: Plugin) {
+    const { db, permissions, vault } = this.#deps;
+    if (known !== null) checkReplacement(known.row, request, manifest);
+    const stored = known === null ? NOTHING : await this.#stored(known);
+    const enabled = known === null ? request.enable : known.row.enabled || request.enable;
+    // What comes with the core is asked about when it is enabled.
+    const asks = enabled || request.source !== 'builtin';
+    const grants = asks ? permissions.resolve(manifest, request.grants, known?.row.grants ?? []) : [];
+    const settings = settingsFor(manifest, request.config, stored, enabled);
+    const limits = known?.row.limits ?? {};
+    const load = { pkg: request.pkg, manifest, config: settings.plain, grants, limits };
+
+    await vault.put(manifest.name, settings.secrets);
+    let instance: Instance | null = null;
+    try {
+      if (enabled) instance = await this.#load(load, settings);
+      const archive = request.source === 'upload' ? await packArchive(request.pkg) : null;
+      const row = await db.transaction().execute(async (trx) => {
+        if (archive !== null) await savePackage(trx, request.pkg.digest, archive);
+        const saved = await savePlugin(trx, {
+          ...newRow(request, manifest),
+          enabled,
+          config: settings.plain,
+          grants,
+          limits,
+          installedBy: actor.userId,
+        });
+        await saveVersion(trx, manifest, request.pkg.digest);
+        const event = known === null ? 'plugin.installed' : 'plugin.upgraded';
+        await publish(trx, { name: event, data: { plugin: manifest.name, version: manifest.version } });
+        await writeAudit(trx, actor, event, manifest.name, { version: manifest.version, grants });
+        return saved;
+      });
+      const plugin = known ?? claim ?? new Plugin(row, manifest, request.folder);
+      const before = known?.row.version;
+      plugin.row = row;
+      plugin.manifest = manifest;
+      plugin.folder = request.folder;
+      this.#plugins.set(manifest.name, plugin);
+      this.#indexPrefixes();
+      if (instance === null) plugin.state = { kind: 'installed' };
+      else await this.#activate(plugin, instance);
+      if (instance !== null && before !== undefined && before !== manifest.version) {
+        await this.#courtesy(instance, 'onUpgrade', [before]);
+      }
+      return plugin;
+    } catch (error) {
+      instance?.guest.dispose();
+      if (known === null) await this.#dropAll(manifest.name);
+      else await vault.put(manifest.name, stored.secrets);
+      throw error;
+    }
+  }
+
+  /** Makes `grants` (if given) the plugin's grants and brings it up. Same errors as `install`. */
+  enable(plugin: Plugin, grants: 'all' | readonly string[] | null, actor: Actor): Promise<void> {
+    return plugin.inTurn(() => this.#change(plugin, { enabled: true, ...(grants === null ? {} : { grants }) }, actor));
+  }
+
+  disable(plugin: Plugin, actor: Actor): Promise<void> {
+    return plugin.inTurn(() => this.#change(plugin, { enabled: false }, actor));
+  }
+
+  /** Changes any of: enabled, config, grants, limits. All of it or nothing. */
+  change(plugin: Plugin, change: ChangeRequest, actor: Actor): Promise<void> {
+    return plugin.inTurn(() => this.#change(plugin, change, actor));
+  }
+
+  async #change(plugin: Plugin, change: ChangeRequest, actor: Actor): Promise<void> {
+    const { db, permissions, vault } = this.#deps;
+    const { row } = plugin;
+    const enabled = change.enabled ?? row.enabled;
+    const pkg = await this.#packageOf(plugin);
+    const manifest = this.manifestOf(pkg);
+    const stored = await this.#stored(plugin);
+    const grants =
+      change.grants === undefined && !enabled
+        ? row.grants
+        : permissions.resolve(manifest, change.grants ?? null, row.grants);
+    const settings = settingsFor(manifest, change.config ?? null, stored, enabled);
+    const limits = change.limits ?? row.limits;
+    const live = plugin.instance;
+    // A new isolate is needed unless all that changes is the configuration of a running plugin.
+    const fresh =
+      enabled &&
+      (live === null || change.grants !== undefined || change.limits !== undefined || change.enabled === true);
+
+    await vault.put(row.name, settings.secrets);
+    let instance: Instance | null = null;
+    try {
+      if (fresh) instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings);
+      plugin.row = await db.transaction().execute(async (trx) => {
+        const saved = await updatePlugin(trx, row.name, {
+          enabled,
+          grants,
+          limits,
+          config: settings.plain,
+          ...(fresh ? { version: manifest.version, packageDigest: pkg.digest, quarantineReason: null } : {}),
+        });
+        if (enabled !== row.enabled) {
+          const event = enabled ? 'plugin.enabled' : 'plugin.disabled';
+          await publish(trx, { name: event, data: { plugin: row.name, version: manifest.version } });
+        }
+        await writeAudit(trx, actor, 'plugin.changed', row.name, { fields: Object.keys(change), grants, enabled });
+        return saved;
+      });
+    } catch (error) {
+      instance?.guest.dispose();
+      await vault.put(row.name, stored.secrets);
+      throw error;
+    }
+    plugin.manifest = manifest;
+    this.#deps.redactor.set(row.name, Object.values(settings.secrets));
+    this.#indexPrefixes();
+    if (instance !== null) {
+      plugin.strikes = [];
+      await this.#activate(plugin, instance);
+      if (!row.enabled) await this.#courtesy(instance, 'onEnable', []);
+    } else if (!enabled) {
+      await this.#takeDown(plugin, 'onDisable');
+      plugin.state = { kind: 'installed' };
+    } else if (live !== null && change.config !== undefined) {
+      await live.configure(settings.plain).catch((error: unknown) => this.#reportHook(plugin, 'onConfigChange', error));
+    }
+  }
+
+  /**
+   * Reads the plugin again and swaps it in. When it does not load, the old one goes on serving.
+   *
+   * @throws CodedError why it did not load
+   */
+  reload(plugin: Plugin): Promise<void> {
+    return plugin.inTurn(async () => {
+      if (!plugin.row.enabled) throw new CodedError('plugin_disabled', `The plugin ${plugin.name} is not enabled`);
+      await this.#swap(plugin);
+    });
+  }
+
+  async #swap(plugin: Plugin): Promise<void> {
+    try {
+      const { instance, digest } = await this.#loadCurrent(plugin);
+      const { version } = instance.parts.manifest;
+      if (version !== plugin.row.version || digest !== plugin.row.packageDigest) {
+        plugin.row = await updatePlugin(this.#deps.db, plugin.name, { version, packageDigest: digest });
+      }
+      plugin.manifest = instance.parts.manifest;
+      this.#indexPrefixes();
+      await this.#activate(plugin, instance);
+    } catch (error) {
+      const failure = toFailure(error);
+      const live = plugin.instance;
+      if (live !== null) plugin.state = { kind: 'active', instance: live, reloadFailure: failure };
+      else if (error instanceof CodedError && error.code === 'plugin_unavailable') plugin.state = { kind: 'loading' };
+      else plugin.state = { kind: 'failed', failure };
+      throw error;
+    }
+  }
+
+  /** Loads the package as it is now, under the stored settings and grants. A folder's own wishes are granted. */
+  async #loadCurrent(plugin: Plugin): Promise<{ instance: Instance; digest: string }> {
+    const { row } = plugin;
+    const pkg = await this.#packageOf(plugin);
+    const manifest = this.manifestOf(pkg);
+    if (manifest.name !== row.name) {
+      throw new CodedError('manifest_invalid', `The name changed from "${row.name}" to "${manifest.name}"`);
+    }
+    const grants =
+      row.source === 'folder'
+        ? [...new Set([...row.grants, ...manifest.permissions])]
+        : this.#deps.permissions.resolve(manifest, null, row.grants);
+    const settings = storedSettings(manifest, await this.#stored(plugin));
+    const { limits } = row;
+    const instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings);
+    return { instance, digest: pkg.digest };
+  }
+
+  #load(load: Parameters<typeof loadPlugin>[1], settings: Settings): Promise<Instance> {
+    this.#deps.redactor.set(load.manifest.name, Object.values(settings.secrets));
+    return loadPlugin(this.#deps.loader, load);
+  }
+
+  /**
+   * Removes a plugin at once: routes, subscriptions, jobs; and its data unless it is to be kept.
+   */
+  uninstall(plugin: Plugin, data: 'keep' | 'drop', actor: Actor): Promise<void> {
+    return plugin.inTurn(async () => {
+      await this.#takeDown(plugin, 'onDisable');
+      plugin.state = { kind: 'installed' };
+      await this.#deps.db.transaction().execute(async (trx) => {
+        await publish(trx, { name: 'plugin.uninstalled', data: { plugin: plugin.name, version: plugin.row.version } });
+        await writeAudit(trx, actor, 'plugin.uninstalled', plugin.name, { data });
+        await deletePlugin(trx, plugin.name);
+        if (data === 'drop') {
+          await this.#deps.vault.dropPlugin(plugin.name, trx);
+          await this.#deps.dropData(plugin.name, trx);
+        }
+        await dropUnusedPackages(trx);
+      });
+      this.#plugins.delete(plugin.name);
+      this.#indexPrefixes();
+      this.#deps.redactor.drop(plugin.name);
+      this.#deps.forget(plugin.name);
+    });
+  }
+
+  /** An isolate was lost. The live one is made again, unless the plugin loses them all the time. */
+  onGone(guest: Guest, reason: string): void {
+    const { registrations, residents } = this.#deps.loader;
+    registrations.close(guest.id);
+    const resident = residents.get(guest.id);
+    residents.delete(guest.id);
+    const plugin = resident === undefined ? undefined : this.#plugins.get(resident.plugin);
+    if (plugin === undefined || plugin.instance?.guest !== guest || this.#stopping) return;
+    plugin.state = { kind: 'loading' };
+    this.#deps.loader.meters.of(plugin.name).restarted();
+    if (reason === 'host') return;
+    this.#deps.loader.logOf(plugin.name)('error', `The isolate was lost: ${reason}`);
+    void this.#strike(plugin, reason);
+  }
+
+  /** A call went over its deadline: the isolate may be stuck, so a new one takes over and the old one drains. */
+  onDeadline(guest: Guest): void {
+    const resident = this.#deps.loader.residents.get(guest.id);
+    const plugin = resident === undefined ? undefined : this.#plugins.get(resident.plugin);
+    if (plugin === undefined || plugin.instance?.guest !== guest || this.#reloading.has(plugin)) return;
+    this.#deps.loader.logOf(plugin.name)('error', 'A call went over its deadline: the isolate is replaced');
+    this.#reloading.add(plugin);
+    this.#deps.loader.meters.of(plugin.name).restarted();
+    plugin
+      .inTurn(() => this.#swap(plugin))
+      .catch((error: unknown) =>
+        this.#deps.log.error({ err: error, plugin: plugin.name }, 'could not replace an isolate'),
+      )
+      .finally(() => this.#reloading.delete(plugin));
+  }
+
+  /** A host died and another stands in its place: what was there is loaded again. */
+  async onRespawn(): Promise<void> {
+    await this.loadEnabled();
+  }
+
+  async #strike(plugin: Plugin, reason: string): Promise<void> {
+    const now = performance.now();
+    plugin.strikes = [...plugin.strikes.filter((at) => now - at < LIFECYCLE_LIMITS.strikeWindowMs), now];
+    if (plugin.strikes.length < LIFECYCLE_LIMITS.strikes) {
+      await this.#bringUp(plugin);
+      return;
+    }
+    const why = `it lost ${plugin.strikes.length} isolates within a minute (${reason})`;
+    await plugin.inTurn(async () => {
+      plugin.state = { kind: 'quarantined', reason: why };
+      plugin.row = await this.#deps.db.transaction().execute(async (trx) => {
+        await publish(trx, { name: 'plugin.quarantined', data: { plugin: plugin.name, reason: why } });
+        await writeAudit(trx, SYSTEM, 'plugin.quarantined', plugin.name, { reason: why });
+        return updatePlugin(trx, plugin.name, { quarantineReason: why });
+      });
+    });
+  }
+
+  /** Loads an enabled plugin that is not running; its failure is its state. */
+  async #bringUp(plugin: Plugin): Promise<void> {
+    await plugin.inTurn(async () => {
+      if (plugin.state.kind !== 'loading' || this.#stopping) return;
+      try {
+        await this.#swap(plugin);
+      } catch (error) {
+        this.#deps.log.warn({ err: error, plugin: plugin.name }, 'a plugin did not load');
+        if ((plugin.state as { kind: string }).kind !== 'failed') return;
+        const { message } = toFailure(error);
+        await publish(this.#deps.db, { name: 'plugin.failed', data: { plugin: plugin.name, message } });
+      }
+    });
+  }
+
+  /** Moves the traffic to an instance; the one before drains. */
+  async #activate(plugin: Plugin, instance: Instance): Promise<void> {
+    const before = plugin.instance;
+    const { registrations } = instance;
+    const store = (): Promise<void> =>
+      replaceSubscriptions(
+        this.#deps.db,
+        plugin.name,
+        registrations.subscriptions.map(({ pattern }) => pattern),
+      );
+    await store();
+    if (instance.guest.gone) throw new CodedError('plugin_load_failed', 'The plugin ended while it was loaded');
+    const scheduled = this.#deps.schedules.replace(plugin.name, registrations.jobs);
+    plugin.state = { kind: 'active', instance, reloadFailure: null };
+    registrations.onChange = (kind) => {
+      const change =
+        kind === 'subscription'
+          ? store()
+          : kind === 'job'
+            ? this.#deps.schedules.replace(plugin.name, registrations.jobs)
+            : null;
+      change?.catch((error: unknown) =>
+        this.#deps.log.error({ err: error, plugin: plugin.name }, 'a registration was not stored'),
+      );
+    };
+    await scheduled;
+    this.#deps.dispatcher().poke();
+    if (before !== null) void this.#drain(before, 'onUnload');
+  }
+
+  /** Takes everything away that the plugin registered, then lets its isolate go. */
+  async #takeDown(plugin: Plugin, hook: 'onDisable' | 'onUnload'): Promise<void> {
+    const live = plugin.instance;
+    if (live === null) {
+      await replaceSubscriptions(this.#deps.db, plugin.name, []);
+      await this.#deps.schedules.clear(plugin.name);
+      return;
+    }
+    plugin.state = { kind: 'installed' };
+    live.registrations.onChange = null;
+    await replaceSubscriptions(this.#deps.db, plugin.name, []);
+    await this.#deps.schedules.clear(plugin.name);
+    if (hook === 'onDisable') await this.#courtesy(live, 'onDisable', []);
+    await this.#courtesy(live, 'onUnload', []);
+    live.guest.dispose();
+  }
+
+  /** Lets an old instance finish what it has begun. */
+  async #drain(instance: Instance, hook: string): Promise<void> {
+    instance.registrations.onChange = null;
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(timeout.resolve, LIFECYCLE_LIMITS.drainMs);
+    await Promise.race([instance.guest.idle(), timeout.promise]);
+    clearTimeout(timer);
+    await this.#courtesy(instance, hook, []);
+    instance.guest.dispose();
+  }
+
+  /** Runs a hook whose failure changes nothing. */
+  async #courtesy(instance: Instance, name: string, args: readonly unknown[]): Promise<void> {
+    if (instance.guest.gone) return;
+    try {
+      await instance.hook(name, args, LIFECYCLE_LIMITS.hookMs);
+    } catch (error) {
+      this.#deps.log.warn({ err: error, plugin: instance.name, hook: name }, 'a lifecycle hook failed');
+    }
+  }
+
+  #reportHook(plugin: Plugin, hook: string, error: unknown): void {
+    this.#deps.log.warn({ err: error, plugin: plugin.name, hook }, 'a lifecycle hook failed');
+  }
+
+  /** Stops routing and lets every isolate end its hooks, within the time that a stop has. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(
+      this.list().map(async (plugin) => {
+        const live = plugin.instance;
+        if (live === null) return;
+        await this.#courtesy(live, 'onUnload', []);
+        live.guest.dispose();
+      }),
+    );
+  }
+
+  manifestOf(pkg: PackageFiles): Manifest {
+    return parseManifest(pkg, { permissionPatterns: this.#deps.permissions.patterns });
+  }
+
+  async #packageOf(plugin: Plugin): Promise<PackageFiles> {
+    const { row, folder } = plugin;
+    if (row.source !== 'upload') {
+      if (folder === null) throw new CodedError('plugin_load_failed', `The folder of ${row.name} is gone`);
+      return readFolder(folder);
+    }
+    const archive = await readPackage(this.#deps.db, row.packageDigest);
+    if (archive === null) throw new CodedError('plugin_load_failed', `The package of ${row.name} is gone`);
+    return readArchive(archive);
+  }
+
+  async #stored(plugin: Plugin): Promise<Settings> {
+    return { plain: plugin.row.config, secrets: await this.#deps.vault.getAll(plugin.name) };
+  }
+
+  /** Undoes what a plugin that never became one left behind. */
+  async #dropAll(name: string): Promise<void> {
+    await this.#deps.db.transaction().execute(async (trx) => {
+      await this.#deps.vault.dropPlugin(name, trx);
+      await this.#deps.dropData(name, trx);
+    });
+    this.#deps.redactor.drop(name);
+  }
+
+  #indexPrefixes(): void {
+    this.#prefixes.clear();
+    for (const plugin of this.list()) {
+      const alias = plugin.manifest?.routePrefix;
+      if (alias !== undefined && !this.#prefixes.has(alias)) this.#prefixes.set(alias, plugin);
+    }
+  }
+}
+
+const NOTHING: Settings = { plain: {}, secrets: {} };
+
+/** A disabled plugin may still lack what its schema requires; it is checked when it is enabled. */
+function settingsFor(
+  manifest: Manifest,
+  config: Record<string, unknown> | null,
+  stored: Settings,
+  enabled: boolean,
+): Settings {
+  if (config === null) return enabled ? storedSettings(manifest, stored) : stored;
+  return settingsOf(manifest, { ...manifest.defaultConfig, ...config }, stored);
+}
+
+function newRow(request: InstallRequest, manifest: Manifest): PluginRow & { installedBy: string | null } {
+  const now = new Date();
+  return {
+    id: 0,
+    name: manifest.name,
+    version: manifest.version,
+    source: request.source,
+    packageDigest: request.pkg.digest,
+    enabled: false,
+    config: {},
+    grants: [],
+    limits: {},
+    quarantineReason: null,
+    installedAt: now,
+    updatedAt: now,
+    installedBy: null,
+  };
+}
+
+function checkReplacement(row: PluginRow, request: InstallRequest, manifest: Manifest): void {
+  if (row.source !== request.source) {
+    const where =
+      row.source === 'builtin'
+        ? 'comes with the core'
+        : row.source === 'folder'
+          ? 'is loaded from a folder'
+          : 'was uploaded';
+    throw new CodedError('conflict', `The plugin ${row.name} ${where}; it cannot be replaced from elsewhere`);
+  }
+  if (!request.allowDowngrade && semver.lt(manifest.version, row.version)) {
+    throw new CodedError(
+      'conflict',
+      `${manifest.version} is older than the installed ${row.version}; send downgrade=true to take it`,
+    );
+  }
+}
+
+function writeAudit(
+  trx: Trx,
+  actor: Actor,
+  action: string,
+  target: string,
+  detail: Record<string, unknown>,
+): Promise<void> {
+  return audit(trx, { actorKind: actor.kind, actor: actor.id, action, target, detail });
+}

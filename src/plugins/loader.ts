@@ -1,0 +1,110 @@
+import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import type { Resident } from '../broker/answer.ts';
+import { GuestFailure } from '../host/guest.ts';
+import { LoadRefused } from '../host/isolate-host.ts';
+import type { Supervisor } from '../host/supervisor.ts';
+import type { Bundler } from '../packages/bundle.ts';
+import type { Manifest } from '../packages/manifest.ts';
+import type { PackageFiles } from '../packages/read.ts';
+import { Instance, type WriteLog } from './instance.ts';
+import { resolveLimits } from './limits.ts';
+import type { Meters } from './meters.ts';
+import type { Registrations } from './registrations.ts';
+import { StackMapper } from './source-map.ts';
+import type { PluginFailure } from './state.ts';
+
+export interface LoaderDeps {
+  readonly supervisor: Supervisor;
+  readonly bundler: Bundler;
+  readonly registrations: Registrations;
+  readonly meters: Meters;
+  readonly logOf: (plugin: string) => WriteLog;
+  /** The record of who lives in which isolate, by the isolate's number. */
+  readonly residents: Map<number, Resident>;
+}
+
+/** What is to be loaded: a package with what the admin said about it. */
+export interface LoadRequest {
+  readonly pkg: PackageFiles;
+  readonly manifest: Manifest;
+  readonly config: Record<string, unknown>;
+  readonly grants: readonly string[];
+  readonly limits: Record<string, unknown>;
+}
+
+/**
+ * Bundles a package and brings it up in an isolate of its own, `onLoad` included. Nothing is routed to it yet.
+ *
+ * @throws CodedError `bundle_failed`, `plugin_load_failed` (extra: `stack` in the plugin's own files)
+ */
+export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promise<Instance> {
+  const { manifest } = request;
+  const bundle = await deps.bundler.bundle(request.pkg, manifest);
+  const limits = resolveLimits(manifest.limits ?? {}, request.limits);
+  const isolate = deps.supervisor.nextIsolate();
+  const resident: Resident = { plugin: manifest.name, version: manifest.version, grants: request.grants };
+  const registrations = deps.registrations.open(isolate);
+  const stacks = new StackMapper(manifest.name, bundle.map);
+  const log = deps.logOf(manifest.name);
+  deps.residents.set(isolate, resident);
+  const head = {
+    plugin: manifest.name,
+    version: manifest.version,
+    memoryMb: limits.memoryMb,
+    cpuMs: limits.cpuMsPerCall,
+    loadMs: limits.loadMs,
+    config: request.config,
+  };
+  try {
+    const guest = await deps.supervisor.load(isolate, head, bundle.code);
+    const instance = new Instance({
+      guest,
+      resident,
+      manifest,
+      packageDigest: request.pkg.digest,
+      limits,
+      registrations,
+      stacks,
+      log,
+      meter: deps.meters.of(manifest.name),
+    });
+    try {
+      await instance.load();
+    } catch (error) {
+      guest.dispose();
+      throw error;
+    }
+    return instance;
+  } catch (error) {
+    deps.registrations.close(isolate);
+    deps.residents.delete(isolate);
+    throw loadFailed(error, stacks, log);
+  }
+}
+
+/** Every failure to load becomes one code, with the position in the plugin's own files where there is one. */
+function loadFailed(error: unknown, stacks: StackMapper, log: WriteLog): CodedError {
+  if (error instanceof CodedError) {
+    if (error.code === 'plugin_error') return new CodedError('plugin_load_failed', error.message, error.extra);
+    if (error.code === 'plugin_deadline') {
+      return new CodedError('plugin_load_failed', 'The plugin did not finish loading within its deadline');
+    }
+    return error.code === 'plugin_unavailable' ? new CodedError('plugin_load_failed', error.message) : error;
+  }
+  const guest = error instanceof LoadRefused || error instanceof GuestFailure ? error.guest : null;
+  const message =
+    guest === null ? (error instanceof Error ? error.message : String(error)) : `${guest.name}: ${guest.message}`;
+  const stack = guest === null ? null : stacks.map(guest.stack);
+  log('error', message, stack === null ? {} : { stack });
+  return new CodedError('plugin_load_failed', message, stack === null ? {} : { stack });
+}
+
+/** A failure as the API and the log show it. */
+export function toFailure(error: unknown): PluginFailure {
+  const at = new Date().toISOString();
+  if (!(error instanceof CodedError)) {
+    return { code: 'internal', message: error instanceof Error ? error.message : String(error), stack: null, at };
+  }
+  const { stack } = error.extra;
+  return { code: error.code, message: error.message, stack: typeof stack === 'string' ? stack : null, at };
+}

@@ -1,0 +1,140 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { FastHistogram } from '../metrics/histogram.ts';
+
+/** Seconds; a quick handler takes a tenth of a millisecond, the slowest allowed minutes. */
+const BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+export interface PluginMetricsView {
+  readonly calls: number;
+  readonly errors: number;
+  /** Milliseconds, estimated from the histogram's buckets; null before the first call. */
+  readonly p50Ms: number | null;
+  readonly p95Ms: number | null;
+  readonly p99Ms: number | null;
+  readonly cpuMs: number;
+  readonly heapBytes: number;
+  readonly restarts: number;
+  readonly hostCalls: Readonly<Record<string, number>>;
+  readonly events: { readonly delivered: number; readonly failed: number };
+}
+
+/** What one plugin is counted by. */
+export interface PluginMeter {
+  observe(milliseconds: number, ok: boolean): void;
+  hostCall(room: string): void;
+  restarted(): void;
+  delivered(): void;
+  deliveryFailed(): void;
+  /** CPU and heap of an isolate, as last heard. */
+  resources(cpuMs: number, heapBytes: number): void;
+  view(): PluginMetricsView;
+}
+
+export interface Meters {
+  of(plugin: string): PluginMeter;
+  /** Ends the plugin's series: it was uninstalled. */
+  drop(plugin: string): void;
+}
+
+/** Prometheus series with the label `plugin`, and the same numbers for the API. */
+export function createMeters(registry: Registry): Meters {
+  const registers = [registry];
+  const labelNames = ['plugin'] as const;
+  const calls = new FastHistogram(
+    registry,
+    'streamspace_plugin_call_duration_seconds',
+    'Time of invocations of plugin handlers',
+    BUCKETS,
+  );
+  const counter = (name: string, help: string) => new Counter({ name, help, labelNames, registers });
+  const errors = counter('streamspace_plugin_errors_total', 'Invocations that failed');
+  const restarts = counter('streamspace_plugin_restarts_total', 'Isolates that were lost and made again');
+  const delivered = counter('streamspace_plugin_events_delivered_total', 'Events that the plugin took');
+  const failed = counter('streamspace_plugin_events_failed_total', 'Attempts to deliver an event that failed');
+  const hostCalls = new Counter({
+    name: 'streamspace_plugin_host_calls_total',
+    help: 'Calls of the plugin into the core by capability',
+    labelNames: ['plugin', 'capability'],
+    registers,
+  });
+  const cpu = new Gauge({ name: 'streamspace_plugin_cpu_milliseconds', help: 'CPU spent', labelNames, registers });
+  const heap = new Gauge({ name: 'streamspace_plugin_heap_bytes', help: 'Heap in use', labelNames, registers });
+  const meters = new Map<string, PluginMeter>();
+
+  function make(plugin: string): PluginMeter {
+    const callsOf = calls.series({ plugin });
+    const errorsOf = errors.labels(plugin);
+    const count = { errors: 0, restarts: 0, delivered: 0, failed: 0, cpuMs: 0, heapBytes: 0 };
+    const byRoom = new Map<string, number>();
+    const hostCallOf = new Map<string, Counter.Internal>();
+    return {
+      observe(milliseconds, ok) {
+        callsOf.observe(milliseconds / 1000);
+        if (ok) return;
+        count.errors += 1;
+        errorsOf.inc();
+      },
+      hostCall(room) {
+        byRoom.set(room, (byRoom.get(room) ?? 0) + 1);
+        let child = hostCallOf.get(room);
+        if (child === undefined) {
+          child = hostCalls.labels(plugin, room);
+          hostCallOf.set(room, child);
+        }
+        child.inc();
+      },
+      restarted() {
+        count.restarts += 1;
+        restarts.labels(plugin).inc();
+      },
+      delivered() {
+        count.delivered += 1;
+        delivered.labels(plugin).inc();
+      },
+      deliveryFailed() {
+        count.failed += 1;
+        failed.labels(plugin).inc();
+      },
+      resources(cpuMs, heapBytes) {
+        count.cpuMs = cpuMs;
+        count.heapBytes = heapBytes;
+        cpu.labels(plugin).set(cpuMs);
+        heap.labels(plugin).set(heapBytes);
+      },
+      view: () => ({
+        calls: callsOf.count,
+        errors: count.errors,
+        p50Ms: milliseconds(callsOf.quantile(0.5)),
+        p95Ms: milliseconds(callsOf.quantile(0.95)),
+        p99Ms: milliseconds(callsOf.quantile(0.99)),
+        cpuMs: Math.round(count.cpuMs),
+        heapBytes: count.heapBytes,
+        restarts: count.restarts,
+        hostCalls: Object.fromEntries(byRoom),
+        events: { delivered: count.delivered, failed: count.failed },
+      }),
+    };
+  }
+
+  return {
+    of(plugin) {
+      let meter = meters.get(plugin);
+      if (meter === undefined) {
+        meter = make(plugin);
+        meters.set(plugin, meter);
+      }
+      return meter;
+    },
+    drop(plugin) {
+      const rooms = Object.keys(meters.get(plugin)?.view().hostCalls ?? {});
+      meters.delete(plugin);
+      calls.remove({ plugin });
+      for (const metric of [errors, restarts, delivered, failed, cpu, heap]) metric.remove(plugin);
+      for (const room of rooms) hostCalls.remove(plugin, room);
+    },
+  };
+}
+
+function milliseconds(seconds: number | null): number | null {
+  return seconds === null ? null : seconds * 1000;
+}

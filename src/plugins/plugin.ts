@@ -1,0 +1,86 @@
+import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import type { Manifest } from '../packages/manifest.ts';
+import type { Instance } from './instance.ts';
+import { LIFECYCLE_LIMITS } from './limits.ts';
+import type { PluginState } from './state.ts';
+import type { PluginRow } from './store.ts';
+
+/** One installed plugin in this process: its row, its state, and who waits for it. */
+export class Plugin {
+  row: PluginRow;
+  /** Of the version that was read last; null when its manifest could not be read. */
+  manifest: Manifest | null;
+  /** Folder of a built-in or watched plugin. */
+  folder: string | null;
+  #state: PluginState = { kind: 'installed' };
+  #waiting: (() => void)[] = [];
+  #turn: Promise<unknown> = Promise.resolve();
+  /** When isolates were lost, by `performance.now()`. */
+  strikes: number[] = [];
+
+  constructor(row: PluginRow, manifest: Manifest | null, folder: string | null) {
+    this.row = row;
+    this.manifest = manifest;
+    this.folder = folder;
+  }
+
+  get name(): string {
+    return this.row.name;
+  }
+
+  get state(): PluginState {
+    return this.#state;
+  }
+
+  set state(state: PluginState) {
+    this.#state = state;
+    if (state.kind === 'loading') return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+
+  /** The live instance, or null. */
+  get instance(): Instance | null {
+    return this.#state.kind === 'active' ? this.#state.instance : null;
+  }
+
+  /** Runs lifecycle changes one after the other. */
+  inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(change, change);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /**
+   * The live instance; while the plugin is on its way it is waited for.
+   *
+   * @throws CodedError `plugin_disabled`, `plugin_quarantined`, `plugin_unavailable`
+   */
+  async ready(): Promise<Instance> {
+    if (this.#state.kind === 'loading') await this.#settled(LIFECYCLE_LIMITS.restartWaitMs);
+    const state: PluginState = this.#state;
+    switch (state.kind) {
+      case 'active':
+        return state.instance;
+      case 'installed':
+        throw new CodedError('plugin_disabled', `The plugin ${this.name} is not enabled`);
+      case 'quarantined':
+        throw new CodedError('plugin_quarantined', `The plugin ${this.name} is quarantined: ${state.reason}`);
+      case 'failed':
+        throw new CodedError('plugin_unavailable', `The plugin ${this.name} did not load`, { retryAfter: 30 });
+      case 'loading':
+        throw new CodedError('plugin_unavailable', `The plugin ${this.name} is being restarted`, { retryAfter: 1 });
+    }
+  }
+
+  #settled(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.#waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}

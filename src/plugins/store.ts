@@ -1,0 +1,144 @@
+import { sql } from 'kysely';
+import type { Db, Trx } from '../db/client.ts';
+import type { Manifest } from '../packages/manifest.ts';
+
+export type PluginSource = 'builtin' | 'folder' | 'upload';
+
+/** An installed plugin as the database has it. */
+export interface PluginRow {
+  readonly id: number;
+  readonly name: string;
+  readonly version: string;
+  readonly source: PluginSource;
+  readonly packageDigest: string;
+  readonly enabled: boolean;
+  /** Without its sensitive values: those are in the vault. */
+  readonly config: Record<string, unknown>;
+  readonly grants: readonly string[];
+  /** What the admin set; the manifest's own wishes are in the manifest. */
+  readonly limits: Record<string, unknown>;
+  readonly quarantineReason: string | null;
+  readonly installedAt: Date;
+  readonly updatedAt: Date;
+}
+
+export type NewPluginRow = Omit<PluginRow, 'id' | 'quarantineReason' | 'installedAt' | 'updatedAt'> & {
+  readonly installedBy: string | null;
+};
+
+type Columns = Partial<
+  Pick<PluginRow, 'version' | 'packageDigest' | 'enabled' | 'config' | 'grants' | 'limits' | 'quarantineReason'>
+>;
+
+export async function listPlugins(db: Db): Promise<PluginRow[]> {
+  const rows = await db.selectFrom('installed_plugins').selectAll().orderBy('name').execute();
+  return rows.map(toRow);
+}
+
+/** Inserts a plugin, or replaces what is there under the name; config, grants and limits are the given ones. */
+export async function savePlugin(trx: Trx, plugin: NewPluginRow): Promise<PluginRow> {
+  const values = {
+    version: plugin.version,
+    source: plugin.source,
+    package_digest: plugin.packageDigest,
+    enabled: plugin.enabled,
+    config: JSON.stringify(plugin.config),
+    grants: [...plugin.grants],
+    limits: JSON.stringify(plugin.limits),
+  };
+  const row = await trx
+    .insertInto('installed_plugins')
+    .values({ name: plugin.name, installed_by: plugin.installedBy, ...values })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ ...values, updated_at: sql`now()` }))
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return toRow(row);
+}
+
+export async function updatePlugin(db: Db | Trx, name: string, change: Columns): Promise<PluginRow> {
+  const row = await db
+    .updateTable('installed_plugins')
+    .set({
+      ...(change.version === undefined ? {} : { version: change.version }),
+      ...(change.packageDigest === undefined ? {} : { package_digest: change.packageDigest }),
+      ...(change.enabled === undefined ? {} : { enabled: change.enabled }),
+      ...(change.config === undefined ? {} : { config: JSON.stringify(change.config) }),
+      ...(change.grants === undefined ? {} : { grants: [...change.grants] }),
+      ...(change.limits === undefined ? {} : { limits: JSON.stringify(change.limits) }),
+      ...(change.quarantineReason === undefined ? {} : { quarantine_reason: change.quarantineReason }),
+      updated_at: sql<Date>`now()`,
+    })
+    .where('name', '=', name)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return toRow(row);
+}
+
+export async function deletePlugin(trx: Trx, name: string): Promise<void> {
+  await trx.deleteFrom('installed_plugins').where('name', '=', name).execute();
+}
+
+/** Keeps the archive of an upload, so that this version can be loaded again at any time. */
+export async function savePackage(trx: Trx, digest: string, archive: Uint8Array): Promise<void> {
+  await trx
+    .insertInto('packages')
+    .values({ digest, archive: Buffer.from(archive), size_bytes: archive.byteLength })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+export async function readPackage(db: Db, digest: string): Promise<Uint8Array | null> {
+  const row = await db.selectFrom('packages').select('archive').where('digest', '=', digest).executeTakeFirst();
+  return row?.archive ?? null;
+}
+
+/** Removes archives that no version of any plugin names any more. */
+export async function dropUnusedPackages(trx: Trx): Promise<void> {
+  await sql`
+    delete from packages where digest not in (
+      select package_digest from plugin_versions union select package_digest from installed_plugins
+    )`.execute(trx);
+}
+
+export async function saveVersion(trx: Trx, manifest: Manifest, digest: string): Promise<void> {
+  await trx
+    .insertInto('plugin_versions')
+    .values({
+      plugin_name: manifest.name,
+      version: manifest.version,
+      package_digest: digest,
+      manifest: JSON.stringify(manifest),
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+function toRow(row: {
+  id: number;
+  name: string;
+  version: string;
+  source: string;
+  package_digest: string;
+  enabled: boolean;
+  config: unknown;
+  grants: string[];
+  limits: unknown;
+  quarantine_reason: string | null;
+  installed_at: Date;
+  updated_at: Date;
+}): PluginRow {
+  return {
+    id: row.id,
+    name: row.name,
+    version: row.version,
+    source: row.source as PluginSource,
+    packageDigest: row.package_digest,
+    enabled: row.enabled,
+    config: row.config as Record<string, unknown>,
+    grants: row.grants,
+    limits: row.limits as Record<string, unknown>,
+    quarantineReason: row.quarantine_reason,
+    installedAt: row.installed_at,
+    updatedAt: row.updated_at,
+  };
+}

@@ -1,0 +1,64 @@
+import type { Schedules } from '../schedules/schedules.ts';
+import type { Vault } from '../secrets/vault.ts';
+import { resolveLimits } from './limits.ts';
+import type { Plugin } from './plugin.ts';
+import { shownConfig } from './settings.ts';
+import type { PluginFailure } from './state.ts';
+
+export interface ViewDeps {
+  readonly vault: Vault;
+  readonly schedules: Schedules;
+}
+
+/** A plugin as the API shows it (SPEC 12.4). Sensitive config values are masked. */
+export async function viewPlugin(plugin: Plugin, { vault, schedules }: ViewDeps) {
+  const { row, manifest, state } = plugin;
+  const registrations = plugin.instance?.registrations;
+  const prefix = `/api/plugins/${row.name}`;
+  return {
+    id: row.id,
+    name: row.name,
+    version: row.version,
+    displayName: manifest?.displayName ?? row.name,
+    description: manifest?.description ?? '',
+    type: manifest?.type ?? null,
+    category: manifest?.category ?? null,
+    source: row.source,
+    state: state.kind,
+    enabled: row.enabled,
+    permissions: manifest?.permissions ?? [],
+    optionalPermissions: manifest?.optionalPermissions ?? [],
+    grants: row.grants,
+    config: manifest === null ? row.config : shownConfig(manifest, row.config, await vault.names(row.name)),
+    configSchema: manifest?.configSchema ?? null,
+    endpoints: (registrations?.routes ?? []).map((route) => ({
+      method: route.method,
+      path: `${prefix}${route.path}`,
+      auth: route.auth,
+      permissions: route.permissions,
+      rateLimit: route.rateLimit,
+      summary: route.summary,
+    })),
+    events: [...new Set((registrations?.subscriptions ?? []).map(({ pattern }) => pattern))],
+    jobs: schedules.list(row.name),
+    methods: (registrations?.methods ?? []).map(({ name }) => name),
+    ui: manifest?.ui ?? {},
+    limits: plugin.instance?.limits ?? resolveLimits(manifest?.limits ?? {}, row.limits),
+    error: errorOf(plugin),
+    installedAt: row.installedAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
+  };
+}
+
+function errorOf({ state }: Plugin): PluginFailure | null {
+  switch (state.kind) {
+    case 'failed':
+      return state.failure;
+    case 'active':
+      return state.reloadFailure;
+    case 'quarantined':
+      return { code: 'plugin_quarantined', message: state.reason, stack: null, at: '' };
+    default:
+      return null;
+  }
+}
