@@ -165,13 +165,16 @@ export class PluginFolders {
         log.info({ plugin: plugin.name, ms: Math.round(performance.now() - started) }, 'reloaded a plugin');
       }
     } catch (error) {
-      const { code, message } = toFailure(error);
+      const { code, message, stack } = toFailure(error);
       const write = error instanceof CodedError ? log.warn.bind(log) : log.error.bind(log);
       write(
         { plugin: plugin?.name, folder, code, reason: message },
         'a changed plugin was not taken; the old one serves on',
       );
-      plugin?.instance?.parts.log('error', `The change was not taken: ${message}`, { code });
+      plugin?.instance?.parts.log('error', `The change was not taken: ${message}`, {
+        code,
+        ...(stack === null ? {} : { stack }),
+      });
     }
   }
 }

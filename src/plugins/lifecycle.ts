@@ -82,7 +82,6 @@ export class Lifecycle {
   readonly #deps: LifecycleDeps;
   readonly #plugins = new Map<string, Plugin>();
   readonly #prefixes = new Map<string, Plugin>();
-  readonly #reloading = new Set<Plugin>();
   #stopping = false;
 
   constructor(deps: LifecycleDeps) {
@@ -157,7 +156,7 @@ export class Lifecycle {
 
   async #install(request: InstallRequest, manifest: Manifest, known: Plugin | null, actor: Actor, claim?: Plugin) {
     const { db, permissions, vault } = this.#deps;
-    if (known !== null) checkReplacement(known.row, request, manifest);
+    if (known !== null) checkReplacement(known, request, manifest);
     const stored = known === null ? NOTHING : await this.#stored(known);
     const enabled = known === null ? request.enable : known.row.enabled || request.enable;
     // What comes with the core is asked about when it is enabled.
@@ -375,20 +374,17 @@ export class Lifecycle {
     void this.#strike(plugin, reason);
   }
 
-  /** A call went over its deadline: the isolate may be stuck, so a new one takes over and the old one drains. */
+  /** A call went over its deadline: the isolate may be stuck, so nothing new goes there. Another takes over, it drains. */
   onDeadline(guest: Guest): void {
     const resident = this.#deps.loader.residents.get(guest.id);
     const plugin = resident === undefined ? undefined : this.#plugins.get(resident.plugin);
-    if (plugin === undefined || plugin.instance?.guest !== guest || this.#reloading.has(plugin)) return;
+    const live = plugin?.instance;
+    if (plugin === undefined || live == null || live.guest !== guest || this.#stopping) return;
     this.#deps.loader.logOf(plugin.name)('error', 'A call went over its deadline: the isolate is replaced');
-    this.#reloading.add(plugin);
     this.#deps.loader.meters.of(plugin.name).restarted();
-    plugin
-      .inTurn(() => this.#swap(plugin))
-      .catch((error: unknown) =>
-        this.#deps.log.error({ err: error, plugin: plugin.name }, 'could not replace an isolate'),
-      )
-      .finally(() => this.#reloading.delete(plugin));
+    plugin.state = { kind: 'loading' };
+    void this.#bringUp(plugin);
+    void this.#drain(live, 'onUnload');
   }
 
   /** A host died and another stands in its place: what was there is loaded again. */
@@ -583,8 +579,9 @@ function newRow(request: InstallRequest, manifest: Manifest): PluginRow & { inst
   };
 }
 
-function checkReplacement(row: PluginRow, request: InstallRequest, manifest: Manifest): void {
-  if (row.source !== request.source) {
+function checkReplacement({ row, folder }: Plugin, request: InstallRequest, manifest: Manifest): void {
+  // A watched folder that is gone has no say any more.
+  if (row.source !== request.source && !(row.source === 'folder' && folder === null)) {
     const where =
       row.source === 'builtin'
         ? 'comes with the core'

@@ -78,12 +78,12 @@ export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promis
   } catch (error) {
     deps.registrations.close(isolate);
     deps.residents.delete(isolate);
-    throw loadFailed(error, stacks, log);
+    throw loadFailed(error, stacks);
   }
 }
 
 /** Every failure to load becomes one code, with the position in the plugin's own files where there is one. */
-function loadFailed(error: unknown, stacks: StackMapper, log: WriteLog): CodedError {
+function loadFailed(error: unknown, stacks: StackMapper): CodedError {
   if (error instanceof CodedError) {
     if (error.code === 'plugin_error') return new CodedError('plugin_load_failed', error.message, error.extra);
     if (error.code === 'plugin_deadline') {
@@ -95,7 +95,6 @@ function loadFailed(error: unknown, stacks: StackMapper, log: WriteLog): CodedEr
   const message =
     guest === null ? (error instanceof Error ? error.message : String(error)) : `${guest.name}: ${guest.message}`;
   const stack = guest === null ? null : stacks.map(guest.stack);
-  log('error', message, stack === null ? {} : { stack });
   return new CodedError('plugin_load_failed', message, stack === null ? {} : { stack });
 }
 

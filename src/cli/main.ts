@@ -1,0 +1,53 @@
+#!/usr/bin/env bun
+import { Command } from 'commander';
+import { version } from '../../package.json' with { type: 'json' };
+import { addDoctor } from './commands/doctor.ts';
+import { addLogin } from './commands/login.ts';
+import { addLogout } from './commands/logout.ts';
+import { addPluginCreate } from './commands/plugin-create.ts';
+import { addPluginDisable } from './commands/plugin-disable.ts';
+import { addPluginEnable } from './commands/plugin-enable.ts';
+import { addPluginInstall } from './commands/plugin-install.ts';
+import { addPluginList } from './commands/plugin-list.ts';
+import { addPluginLogs } from './commands/plugin-logs.ts';
+import { addPluginPack } from './commands/plugin-pack.ts';
+import { addPluginReload } from './commands/plugin-reload.ts';
+import { addPluginUninstall } from './commands/plugin-uninstall.ts';
+import { report } from './failure.ts';
+
+const program = new Command('streamspace')
+  .description('Writes, packs and installs plugins of StreamSpace, and checks the machine.')
+  .version(version)
+  .showHelpAfterError('(add --help for the options)')
+  .addHelpText(
+    'after',
+    '\nThe host is the one of `streamspace login`, or of STREAMSPACE_URL and STREAMSPACE_TOKEN.\n' +
+      'Exit codes: 0 done, 1 refused or failed, 2 wrong usage.',
+  )
+  .exitOverride();
+
+const plugin = program.command('plugin').description('write, pack, install and look after plugins');
+addPluginCreate(plugin);
+addPluginPack(plugin);
+addPluginInstall(plugin);
+addPluginList(plugin);
+addPluginLogs(plugin);
+addPluginEnable(plugin);
+addPluginDisable(plugin);
+addPluginReload(plugin);
+addPluginUninstall(plugin);
+addLogin(program);
+addLogout(program);
+addDoctor(program);
+
+// The reader of a pipe may leave early (`| head`): end as quietly as a program that SIGPIPE ends.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(128 + 13);
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
