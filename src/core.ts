@@ -17,11 +17,11 @@ import type { Guest } from './host/guest.ts';
 import { Supervisor } from './host/supervisor.ts';
 import { eventsRoutes } from './http/events.ts';
 import { createGateway } from './http/gateway.ts';
-import { serve } from './http/serve.ts';
 import { schemaRoutes } from './http/manifest-schema.ts';
 import { installRoutes } from './http/plugin-install.ts';
 import { pluginPaths } from './http/plugin-paths.ts';
 import { pluginRoutes } from './http/plugins.ts';
+import { serve } from './http/serve.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createBundler } from './packages/bundle.ts';
@@ -57,8 +57,10 @@ const POOL_SIZE = 20;
 /**
  * Starts everything, in the order in which the parts need each other: data folder, database, isolate host, plugins,
  * HTTP. What was started is stopped again when a later part fails.
+ *
+ * @param onFatal a part that the core cannot live without has ended by itself
  */
-export async function startCore(config: Config, log: Log): Promise<Core> {
+export async function startCore(config: Config, log: Log, onFatal: (reason: string) => void): Promise<Core> {
   const undo: (() => Promise<void> | void)[] = [];
   const stopAll = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) {
@@ -66,7 +68,7 @@ export async function startCore(config: Config, log: Log): Promise<Core> {
     }
   };
   try {
-    return await start(config, log, undo, stopAll);
+    return await start({ config, log, onFatal }, undo, stopAll);
   } catch (error) {
     await stopAll();
     throw error;
@@ -75,14 +77,21 @@ export async function startCore(config: Config, log: Log): Promise<Core> {
 
 type Undo = (() => Promise<void> | void)[];
 
-async function start(config: Config, log: Log, undo: Undo, stopAll: () => Promise<void>): Promise<Core> {
+interface Surroundings {
+  readonly config: Config;
+  readonly log: Log;
+  readonly onFatal: (reason: string) => void;
+}
+
+async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<void>): Promise<Core> {
+  const { config, log } = around;
   const lock = lockDataDir(config.dataDir);
   undo.push(() => lock.release());
   const secretKey = loadSecretKey(config);
   let phase: 'starting' | 'ready' | 'stopping' = 'starting';
 
   const preparing = buildPrelude();
-  const address = await openDatabase(config, log, undo);
+  const address = await openDatabase(around, undo);
   await migrate({ address, log });
   const db = createDb({ address, max: POOL_SIZE, log });
   undo.push(() => closeDb(db));
@@ -243,9 +252,16 @@ async function start(config: Config, log: Log, undo: Undo, stopAll: () => Promis
   };
 }
 
-async function openDatabase(config: Config, log: Log, undo: Undo): Promise<DbAddress> {
+async function openDatabase({ config, log, onFatal }: Surroundings, undo: Undo): Promise<DbAddress> {
   if (config.databaseUrl !== null) return { url: config.databaseUrl };
   const embedded = await startEmbedded({ dataDir: config.dataDir, log });
-  undo.push(() => embedded.stop());
+  let stopping = false;
+  undo.push(() => {
+    stopping = true;
+    return embedded.stop();
+  });
+  void embedded.exited.then(() => {
+    if (!stopping) onFatal('the database ended');
+  });
   return embedded.address;
 }

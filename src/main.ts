@@ -23,7 +23,12 @@ process.on('unhandledRejection', (error) =>
 );
 
 try {
-  core = await startCore(config, log);
+  core = await startCore(config, log, (reason) => {
+    // Whoever started us starts us again: nothing that was answered is lost.
+    log.fatal({ reason }, 'cannot go on');
+    process.exitCode = 1;
+    void stop(reason);
+  });
 } catch (error) {
   if (error instanceof DataLockError) fail(error.message);
   log.fatal({ err: error }, 'could not start');
@@ -50,7 +55,7 @@ async function stop(signal: string): Promise<void> {
   }, STOP_MS).unref();
   await core?.stop();
   log.info({ event: 'stopped' }, 'stopped');
-  process.exit(0);
+  process.exit(process.exitCode ?? 0);
 }
 
 function readConfig() {

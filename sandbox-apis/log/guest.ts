@@ -97,7 +97,8 @@ function named(value: object, room: Room, depth: number): Record<string, unknown
 }
 
 function errorParts(error: Error): Record<string, unknown> {
-  return { name: error.name, message: error.message, ...error, stack: error.stack, cause: error.cause };
+  // Its own properties first: name and message are what it says they are, wherever they are defined.
+  return { ...error, name: error.name, message: error.message, stack: error.stack, cause: error.cause };
 }
 
 function spend(text: string, room: Room): string {

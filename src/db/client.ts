@@ -55,18 +55,18 @@ function clientConfig(address: DbAddress): pg.ClientConfig {
   return { ...common, host: socketDir, port, user, password, database, ssl: false };
 }
 
-/** A pool of connections, each made when it is first needed. One that is lost is replaced, and noted in the log. */
+/** A pool of connections, each made when it is first needed. One that is lost is replaced. */
 export function createPool({ address, max, log }: DbOptions): pg.Pool {
   const pool = new pg.Pool({ ...clientConfig(address), max, idleTimeoutMillis: IDLE_MS });
-  // Whoever was using a lost connection hears of it by an error of the statement; unheard events end the process.
+  // Whoever uses a connection that is lost has its statement fail; but an event that no one hears ends the process.
   pool.on('connect', (client) => client.on('error', (error) => noteLoss(log, error)));
-  pool.on('error', () => undefined);
+  pool.on('error', (error) => noteLoss(log, error));
   return pool;
 }
 
 /**
- * Opens the database as a typed query builder over a pool of its own; end it with `closeDb`. For JSON columns pass JSON text, as `JSON.stringify` makes it: the driver takes an array for one of
- * Postgres, and a string as it is.
+ * Opens the database as a typed query builder over a pool of its own; end it with `closeDb`. For JSON columns pass JSON
+ * text, as `JSON.stringify` makes it: the driver takes an array for one of Postgres, and a string as it is.
  */
 export function createDb(options: DbOptions): Db {
   return new Kysely<DB>({

@@ -157,7 +157,7 @@ async function untilReady(server: Server, data: string): Promise<void> {
     if (lines?.[0] === String(server.pid) && lines[7]?.trim() === 'ready') return;
     await Bun.sleep(POLL_MS);
   }
-  const reason = ended ? 'ended at once' : `was not ready within ${START_MS / 1000} s`;
+  const reason = ended ? 'ended while it started' : `was not ready within ${START_MS / 1000} s`;
   await server.stop(data, STOP_MS);
   throw new Error(`PostgreSQL ${reason}: ${await server.lastMessages()}`);
 }

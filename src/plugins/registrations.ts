@@ -9,10 +9,18 @@ import type {
   RouteRegistration,
   SubscriptionRegistration,
 } from '../../sandbox-apis/_kit/registrations.ts';
+import { API_LIMITS } from '../../sandbox-apis/api/contract.ts';
+import { EVENT_LIMITS } from '../../sandbox-apis/events/patterns.ts';
+import { SCHEDULER_LIMITS } from '../../sandbox-apis/scheduler/limits.ts';
 import { type RouteChecks, routeChecks } from './route-checks.ts';
 
-/** Registrations of any kind that one plugin may hold; each costs the core memory. */
-const MAX_REGISTRATIONS = 1_000;
+/** Registrations that one plugin may hold; each costs the core memory, and the rooms say why so many. */
+const MAX_REGISTRATIONS: Readonly<Record<NewRegistration['kind'], number>> = {
+  route: API_LIMITS.routes,
+  subscription: EVENT_LIMITS.subscriptions,
+  job: SCHEDULER_LIMITS.jobs,
+  method: 200,
+};
 
 export interface Route {
   readonly registration: RouteRegistration;
@@ -29,8 +37,9 @@ export class RegistrationSet {
   onChange: ((kind: NewRegistration['kind']) => void) | null = null;
 
   add(registration: NewRegistration): number {
-    if (this.#all.size >= MAX_REGISTRATIONS) {
-      throw new CodedError('quota_exceeded', `A plugin may register ${MAX_REGISTRATIONS} things at a time`);
+    const { kind } = registration;
+    if (this.#of(kind).length >= MAX_REGISTRATIONS[kind]) {
+      throw new CodedError('quota_exceeded', `A plugin may hold ${MAX_REGISTRATIONS[kind]} registrations of a ${kind}`);
     }
     const key = keyOf(registration);
     if (key !== null && this.#keys.has(key)) {
@@ -39,7 +48,7 @@ export class RegistrationSet {
     this.#lastId += 1;
     this.#all.set(this.#lastId, registration);
     if (key !== null) this.#keys.set(key, this.#lastId);
-    this.#changed(registration.kind);
+    this.#changed(kind);
     return this.#lastId;
   }
 

@@ -1,8 +1,9 @@
 import { Event } from './event.ts';
 import { dispatch, EventTarget, hasListeners } from './event-target.ts';
 import { domError } from './heavy.ts';
-import { ArrayPush, ArraySplice, ReflectApply } from './intrinsics.ts';
+import { ReflectApply } from './intrinsics.ts';
 import { tag } from './lazy.ts';
+import { append, removeAt } from './lists.ts';
 import { primitives } from './runtime-hooks.ts';
 import { after } from './timers.ts';
 
@@ -48,12 +49,12 @@ export class AbortSignal extends EventTarget {
     };
     onAbort = (signal, run) => {
       signal.#steps ??= [];
-      ArrayPush(signal.#steps, run);
+      append(signal.#steps, run);
       signal.#hold();
       return () => {
         const steps = signal.#steps;
         if (steps === null) return;
-        for (let i = 0; i < steps.length; i++) if (steps[i] === run) ArraySplice(steps, i, 1);
+        for (let i = 0; i < steps.length; i++) if (steps[i] === run) removeAt(steps, i--);
         signal.#release();
       };
     };
@@ -136,7 +137,7 @@ export class AbortSignal extends EventTarget {
       this.#followers = this.#followers.filter((each) => each.deref() !== undefined);
       this.#sweepAt = SWEEP + 2 * this.#followers.length;
     }
-    ArrayPush(this.#followers, new WeakRef(follower));
+    append(this.#followers, new WeakRef(follower));
   }
 
   #hold(): void {
@@ -156,13 +157,15 @@ export class AbortSignal extends EventTarget {
     if (this.#aborted) return;
     this.#mark(reason);
     // All are aborted before the first listener runs.
-    const followers = (this.#followers ?? []).flatMap((each) => {
-      const follower = each.deref();
-      return follower === undefined || follower.#aborted ? [] : [follower];
-    });
-    for (const follower of followers) follower.#mark(reason);
+    const followers: AbortSignal[] = [];
+    for (let i = 0; i < (this.#followers?.length ?? 0); i++) {
+      const follower = this.#followers?.[i]?.deref();
+      if (follower === undefined || follower.#aborted) continue;
+      follower.#mark(reason);
+      append(followers, follower);
+    }
     this.#tell();
-    for (const follower of followers) follower.#tell();
+    for (let i = 0; i < followers.length; i++) (followers[i] as AbortSignal).#tell();
     this.#followers = this.#awaited = null;
   }
 

@@ -1,7 +1,8 @@
 import { control, Event } from './event.ts';
 import { domError } from './heavy.ts';
-import { ArrayPush, ArraySlice, ArraySplice, ReflectApply } from './intrinsics.ts';
+import { ReflectApply } from './intrinsics.ts';
 import { tag } from './lazy.ts';
+import { append } from './lists.ts';
 import { primitives } from './runtime-hooks.ts';
 
 type Callback = ((event: Event) => unknown) | { handleEvent(event: Event): unknown };
@@ -51,7 +52,7 @@ export class EventTarget {
     this.#listeners ??= [];
     if (this.#find(name, callback, capture) >= 0) return;
     const { once, passive } = flags;
-    ArrayPush(this.#listeners, { type: name, callback, capture, once: !!once, passive: !!passive, removed: false });
+    append(this.#listeners, { type: name, callback, capture, once: !!once, passive: !!passive, removed: false });
     signal?.addEventListener('abort', () => this.removeEventListener(name, callback, capture), { once: true });
   }
 
@@ -80,20 +81,25 @@ export class EventTarget {
     return -1;
   }
 
+  /** Makes a new list, so that a dispatch under way goes on over the old one. */
   #drop(at: number): void {
     const listeners = this.#listeners as Listener[];
     (listeners[at] as Listener).removed = true;
-    ArraySplice(listeners, at, 1);
+    const left: Listener[] = [];
+    for (let i = 0; i < listeners.length; i++) if (i !== at) append(left, listeners[i] as Listener);
+    this.#listeners = left;
   }
 
   #dispatch(event: Event): boolean {
     control.begin(event, this);
     const { type } = event;
-    if (this.#listeners !== null) {
-      const listeners = ArraySlice(this.#listeners);
+    const listeners = this.#listeners;
+    if (listeners !== null) {
+      // Those that are added meanwhile wait for the next event.
+      const { length } = listeners;
       // At the target the capturing listeners go first.
       for (let pass = 0; pass < 2; pass++) {
-        for (let i = 0; i < listeners.length && !control.stopped(event); i++) {
+        for (let i = 0; i < length && !control.stopped(event); i++) {
           const listener = listeners[i] as Listener;
           if (listener.type === type && listener.capture === (pass === 0)) this.#invoke(listener, event);
         }

@@ -22,7 +22,7 @@ function fixArrayBuffers(): void {
   const hidden = { writable: true, enumerable: false, configurable: true };
 
   // `construct` with the guest's new.target keeps subclasses working.
-  const Fixed = function ArrayBuffer(this: unknown, length: unknown): ArrayBuffer {
+  const Fixed = function (this: unknown, length: unknown): ArrayBuffer {
     if (new.target === undefined) throw new TypeError("Constructor ArrayBuffer requires 'new'");
     return construct(Native, [length], new.target as unknown as typeof Native) as ArrayBuffer;
   };

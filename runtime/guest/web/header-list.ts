@@ -1,4 +1,5 @@
-import { ArrayPush, ArraySplice, StringCharCodeAt, StringSlice, StringToLowerCase } from './intrinsics.ts';
+import { StringCharCodeAt, StringSlice, StringToLowerCase } from './intrinsics.ts';
+import { append, removeAt } from './lists.ts';
 
 /** Name and value. Names are as they came until `lowerNames` has run. */
 export type Pair = [name: string, value: string];
@@ -71,14 +72,14 @@ export function replace(list: Pair[], name: string, value: string): void {
   for (let i = 0; i < list.length; i++) {
     const pair = list[i] as Pair;
     if (pair[0] !== name) continue;
-    if (done) ArraySplice(list, i--, 1);
+    if (done) removeAt(list, i--);
     else pair[1] = value;
     done = true;
   }
-  if (!done) ArrayPush(list, [name, value]);
+  if (!done) append(list, [name, value]);
 }
 
 /** Takes all values of a name away. */
 export function remove(list: Pair[], name: string): void {
-  for (let i = list.length - 1; i >= 0; i--) if (list[i]?.[0] === name) ArraySplice(list, i, 1);
+  for (let i = list.length - 1; i >= 0; i--) if (list[i]?.[0] === name) removeAt(list, i);
 }

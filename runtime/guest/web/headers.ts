@@ -1,6 +1,5 @@
 import { checkName, checkValue, find, lowerNames, type Pair, remove, replace } from './header-list.ts';
 import {
-  ArrayPush,
   ArraySort,
   ObjectDefineProperty,
   ObjectGetOwnPropertyDescriptor,
@@ -8,6 +7,7 @@ import {
   ReflectOwnKeys,
 } from './intrinsics.ts';
 import { tag } from './lazy.ts';
+import { append } from './lists.ts';
 
 const INTERNAL: unique symbol = Symbol('internal');
 
@@ -51,7 +51,7 @@ export class Headers {
   append(name: unknown, value: unknown): void {
     if (arguments.length < 2) throw new TypeError("Failed to execute 'append' on 'Headers': 2 arguments required");
     const [key, text] = this.#check(name, value);
-    ArrayPush(this.#list, [key, text]);
+    append(this.#list, [key, text]);
   }
 
   delete(name: unknown): void {
@@ -67,7 +67,7 @@ export class Headers {
   /** All values of Set-Cookie, which cannot be combined. */
   getSetCookie(): string[] {
     const values: string[] = [];
-    for (const [name, value] of this.#list) if (name === 'set-cookie') ArrayPush(values, value);
+    for (const [name, value] of this.#list) if (name === 'set-cookie') append(values, value);
     return values;
   }
 
@@ -154,7 +154,7 @@ export class Headers {
       }
       const pair: Pair = [name, value];
       byName.set(name, pair);
-      ArrayPush(pairs, pair);
+      append(pairs, pair);
     }
     ArraySort(pairs, (a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
     this.#cache = { version: this.#version, pairs };

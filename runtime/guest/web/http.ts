@@ -1,7 +1,8 @@
 import type { AbortController, AbortSignal } from './abort.ts';
 import type { Pair } from './header-list.ts';
 import { type BodyShape, fromShape, noPayload, takeShape, textPayload } from './payload.ts';
-import { defaultOptions, requestOf, requestState } from './request.ts';
+import { requestOf, requestState } from './request.ts';
+import { defaultOptions } from './request-init.ts';
 import { isBodyless, responseOf, responseState } from './response.ts';
 
 export interface RequestHead {

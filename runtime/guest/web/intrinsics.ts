@@ -22,7 +22,7 @@ export const {
   create: ObjectCreate,
   getOwnPropertyDescriptor: ObjectGetOwnPropertyDescriptor,
   getPrototypeOf: ObjectGetPrototypeOf,
-  hasOwn: ObjectHasOwn,
+  setPrototypeOf: ObjectSetPrototypeOf,
 } = Object;
 /** The descriptor has to have no prototype where a guest may have run. */
 export const ObjectDefineProperty = Object.defineProperty as (
@@ -30,7 +30,7 @@ export const ObjectDefineProperty = Object.defineProperty as (
   key: PropertyKey,
   descriptor: PropertyDescriptor & { __proto__?: null },
 ) => object;
-export const { floor: MathFloor, min: MathMin } = Math;
+export const { max: MathMax, min: MathMin } = Math;
 export const { isArray: ArrayIsArray } = Array;
 export const { isView: ArrayBufferIsView } = ArrayBuffer;
 export const StringFromCharCode = String.fromCharCode;
@@ -44,10 +44,7 @@ export const PromiseThen = uncurry(Promise.prototype.then) as <T, R>(
   failed?: (reason: unknown) => R | PromiseLike<R>,
 ) => Promise<R>;
 
-export const ArrayPush = uncurry(Array.prototype.push) as <T>(array: T[], ...items: T[]) => number;
 export const ArrayJoin = uncurry(Array.prototype.join) as (array: readonly unknown[], separator: string) => string;
-export const ArraySplice = uncurry(Array.prototype.splice) as <T>(array: T[], start: number, count: number) => T[];
-export const ArraySlice = uncurry(Array.prototype.slice) as <T>(array: readonly T[], start?: number) => T[];
 export const ArraySort = uncurry(Array.prototype.sort) as <T>(array: T[], order: (a: T, b: T) => number) => T[];
 
 export const StringCharCodeAt = uncurry(String.prototype.charCodeAt);

@@ -4,12 +4,24 @@ import { ObjectDefineProperty } from './intrinsics.ts';
 
 /** Defines a global as browsers do for interfaces: writable, configurable, not enumerable. */
 export function defineGlobal(name: string, value: unknown): void {
-  ObjectDefineProperty(globalThis, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
+  ObjectDefineProperty(globalThis, name, {
+    __proto__: null,
+    value,
+    writable: true,
+    enumerable: false,
+    configurable: true,
+  });
 }
 
 /** Gives a class the name that a minifier took from it. */
 export function named<T extends object>(name: string, value: T): T {
-  ObjectDefineProperty(value, 'name', { __proto__: null, value: name, writable: false, enumerable: false, configurable: true });
+  ObjectDefineProperty(value, 'name', {
+    __proto__: null,
+    value: name,
+    writable: false,
+    enumerable: false,
+    configurable: true,
+  });
   return value;
 }
 

@@ -8,9 +8,3 @@ declare module 'whatwg-mimetype/lib/mime-type.js' {
   }
   export = MIMEType;
 }
-
-declare module 'packed:tr46' {
-  /** A script that defines `tr46`: deflated, in base64 (made by runtime/guest/build.ts). */
-  const script: string;
-  export = script;
-}

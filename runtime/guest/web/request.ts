@@ -1,10 +1,9 @@
 import { type AbortController, AbortSignal, idleSignal, isAbortSignal } from './abort.ts';
 import { extract } from './body-init.ts';
-import { find, isToken, type Pair } from './header-list.ts';
+import { find, type Pair } from './header-list.ts';
 import { Headers, listOf, viewHeaders } from './headers.ts';
-import { heavy } from './heavy.ts';
-import { StringToUpperCase } from './intrinsics.ts';
 import { tag } from './lazy.ts';
+import { append } from './lists.ts';
 import {
   clonePayload,
   isNone,
@@ -18,6 +17,14 @@ import {
   toStream,
 } from './payload.ts';
 import { readBlob, readForm } from './payload-forms.ts';
+import {
+  checkMethod,
+  checkUrl,
+  defaultOptions,
+  OPTION_NAMES,
+  type RequestOptions,
+  readOptions,
+} from './request-init.ts';
 
 /** What a Request is made of; the platform reads it without the public face, which a guest can patch. */
 export interface RequestState {
@@ -31,73 +38,11 @@ export interface RequestState {
   readonly options: RequestOptions;
 }
 
-type RequestOptions = Readonly<Record<keyof typeof DEFAULTS, string | boolean>>;
-
 const INTERNAL: unique symbol = Symbol('internal');
-
-/** Members that are kept and shown; outside a browser only `redirect` has an effect. */
-const DEFAULTS = {
-  cache: 'default',
-  credentials: 'same-origin',
-  destination: '',
-  integrity: '',
-  keepalive: false,
-  mode: 'cors',
-  redirect: 'follow',
-  referrer: 'about:client',
-  referrerPolicy: '',
-} as const;
-
-/** The values that the standard allows for the members that have a list of them. */
-const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'],
-  credentials: ['omit', 'same-origin', 'include'],
-  mode: ['same-origin', 'no-cors', 'cors'],
-  redirect: ['follow', 'error', 'manual'],
-};
 
 /** The state behind a Request; undefined for anything else. */
 export let requestState: (value: unknown) => RequestState | undefined;
 export let requestOf: (state: RequestState) => Request;
-export const defaultOptions: RequestOptions = DEFAULTS;
-
-/** @throws TypeError when it is no method or one that a script may not send. */
-function checkMethod(method: unknown): string {
-  const text = `${method}`;
-  if (!isToken(text)) throw new TypeError(`"${text}" is not an HTTP method`);
-  const upper = StringToUpperCase(text);
-  if (upper === 'CONNECT' || upper === 'TRACE' || upper === 'TRACK')
-    throw new TypeError(`The method ${upper} is not allowed`);
-  const known =
-    upper === 'DELETE' ||
-    upper === 'GET' ||
-    upper === 'HEAD' ||
-    upper === 'OPTIONS' ||
-    upper === 'POST' ||
-    upper === 'PUT';
-  return known ? upper : text;
-}
-
-/** @throws TypeError when it is not an absolute URL, or one with a user or password. */
-function checkUrl(input: unknown): string {
-  const { URL } = heavy.url();
-  const url = URL.parse(`${input}`);
-  if (url === null) throw new TypeError(`"${input}" is not an absolute URL`);
-  if (url.username !== '' || url.password !== '') throw new TypeError('The URL of a Request has no user or password');
-  return url.href;
-}
-
-function readOptions(init: Record<string, unknown>, base: RequestOptions): RequestOptions {
-  let options = base;
-  for (const key of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
-    const given = init[key];
-    if (given === undefined || key === 'destination') continue;
-    const value = key === 'keepalive' ? !!given : `${given}`;
-    if (ALLOWED[key]?.includes(value as string) === false) throw new TypeError(`"${value}" is not a value for ${key}`);
-    options = { ...options, [key]: value };
-  }
-  return options;
-}
 
 function makeState(input: unknown, init: RequestInit & { duplex?: string }): RequestState {
   const from = requestState(input);
@@ -120,8 +65,7 @@ function makeState(input: unknown, init: RequestInit & { duplex?: string }): Req
     if (payload.stream !== null && init.duplex !== 'half') {
       throw new TypeError("A Request whose body is a stream needs `duplex: 'half'`");
     }
-    if (extracted.type !== null && find(list, 'content-type') === null)
-      list[list.length] = ['content-type', extracted.type];
+    if (extracted.type !== null && find(list, 'content-type') === null) append(list, ['content-type', extracted.type]);
   } else if (init.body === undefined && from !== undefined) {
     payload = movePayload(from.payload);
   }
@@ -157,7 +101,6 @@ export class Request {
 
   constructor(input: unknown, init?: RequestInit | typeof INTERNAL) {
     if (init === INTERNAL) this.#state = input as RequestState;
-    else if (arguments.length === 0) throw new TypeError("Failed to construct 'Request': 1 argument required");
     else this.#state = makeState(input, init ?? {});
   }
 
@@ -218,7 +161,7 @@ export class Request {
   }
 
   static {
-    for (const key of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
+    for (const key of OPTION_NAMES) {
       const get = {
         get(this: Request) {
           return this.#state.options[key];

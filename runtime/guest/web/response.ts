@@ -4,6 +4,7 @@ import { Headers, listOf, viewHeaders } from './headers.ts';
 import { heavy } from './heavy.ts';
 import { JsonStringify, StringCharCodeAt } from './intrinsics.ts';
 import { tag } from './lazy.ts';
+import { append } from './lists.ts';
 import {
   clonePayload,
   isNone,
@@ -64,7 +65,7 @@ function stateOf(init: ResponseInit | undefined, payload: Payload, type: string 
   const { status, statusText } = readInit(init);
   const headers = init.headers === undefined ? null : new Headers(init.headers);
   const list = headers === null ? [] : listOf(headers);
-  if (type !== null && find(list, 'content-type') === null) list[list.length] = ['content-type', type];
+  if (type !== null && find(list, 'content-type') === null) append(list, ['content-type', type]);
   if (isBodyless(status) && !isNone(payload))
     throw new TypeError(`A Response with status ${status} cannot have a body`);
   return makeState(status, statusText, list, payload);

@@ -1,3 +1,5 @@
+import { bareList } from './lists.ts';
+
 /** A callback that waits for its time. `at` is where it stands in the queue, -1 when it does not. */
 export interface Timer {
   readonly id: number;
@@ -16,7 +18,7 @@ const before = (a: Timer, b: Timer): boolean => a.due < b.due || (a.due === b.du
 
 /** Timers by due time: a binary heap that knows where each stands, so that clearing one is O(log n). */
 export class TimerQueue {
-  readonly #heap: Timer[] = [];
+  readonly #heap = bareList<Timer>();
   #size = 0;
 
   get size(): number {

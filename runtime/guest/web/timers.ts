@@ -1,5 +1,5 @@
 import { domError } from './heavy.ts';
-import { MapDelete, MapGet, MapSet, PromiseResolve, PromiseThen, ReflectApply } from './intrinsics.ts';
+import { MapDelete, MapGet, MapSet, MathMax, PromiseResolve, PromiseThen, ReflectApply } from './intrinsics.ts';
 import { primitives } from './runtime-hooks.ts';
 import { type Timer, TimerQueue } from './timer-queue.ts';
 
@@ -22,7 +22,7 @@ let armed: number | null = null;
 function clamp(delay: unknown): number {
   const ms = Number(delay) | 0;
   const least = nesting >= NESTING_LIMIT ? NESTED_MS : 0;
-  return ms < least ? least : ms;
+  return MathMax(ms, least);
 }
 
 /** Asks the host for a call when the earliest timer is due, unless it comes early enough already. */

@@ -1,7 +1,7 @@
 import { blobOf, bytesOf, File } from './blob.ts';
 import { DOMException } from './dom-exception.ts';
 
-const { toString } = Object.prototype;
+const tagOf = Object.prototype.toString;
 
 type Probe = (value: object) => unknown;
 
@@ -59,7 +59,7 @@ function refuse(what: string): never {
 
 /** The kind of an object: a key of PROBES, or 'Object' for those that are cloned by their properties. */
 function kindOf(value: object): string {
-  const tag = toString.call(value).slice(8, -1);
+  const tag = tagOf.call(value).slice(8, -1);
   if (tag === 'Object' || tag === 'Array' || tag === 'Arguments') return 'Object';
   if (UNCLONEABLE.has(tag)) refuse(`[object ${tag}]`);
   const probe = Object.hasOwn(PROBES, tag) ? PROBES[tag] : undefined;

@@ -1,0 +1,2 @@
+/** Apart, because its tables take milliseconds to make. */
+export { inflateSync } from 'fflate';
