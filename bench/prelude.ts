@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildPrelude } from '../runtime/guest/build.ts';
+import { buildPrelude } from '../src/host/prelude.ts';
 
 const root = join(import.meta.dir, '..');
 const entry = process.argv[2] ?? join(root, 'tests/kit/prelude-entry.ts');

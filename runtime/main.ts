@@ -2,10 +2,14 @@
  * The isolate host: a Node child that knows no capability. It reads frames from descriptor 3, keeps one isolate a
  * plugin, carries messages between the core and the guests, and ends when the descriptor does.
  */
+import { setFlagsFromString } from 'node:v8';
 import { startChannel } from './channel.ts';
 import { Isolates } from './isolate/isolates.ts';
 import { KIND, type ReadyHead } from './protocol/messages.ts';
 import { probeReach } from './reach.ts';
+
+// Only this isolate gets `gc`; those of plugins are made without it.
+setFlagsFromString('--no-expose-gc');
 
 const channel = startChannel(3, {
   onFrame: (frame) => isolates.receive(frame),

@@ -1,5 +1,4 @@
 import { join, resolve } from 'node:path';
-import { buildPrelude } from '../runtime/guest/build.ts';
 import { createApp } from './app.ts';
 import { ensureFirstAdmin } from './auth/first-admin.ts';
 import { createAuth } from './auth/service.ts';
@@ -14,6 +13,7 @@ import { createSql } from './db/sql.ts';
 import { createDispatcher, type Dispatcher } from './events/deliver.ts';
 import { publish } from './events/publish.ts';
 import type { Guest } from './host/guest.ts';
+import { buildPrelude } from './host/prelude.ts';
 import { Supervisor } from './host/supervisor.ts';
 import { eventsRoutes } from './http/events.ts';
 import { createGateway } from './http/gateway.ts';

@@ -35,7 +35,7 @@ function boot(random: (bytes: number) => string, loadInfo: string) {
   const info = parse(loadInfo) as LoadInfo;
   let config = info.config;
   let plugin: PluginObject = {};
-  const started = Date.now();
+  const clock = monotonicClock();
   const identity = freeze({ name: info.name, version: info.version });
   const host = createHost(identity, () => config);
   const log = createLog(host);
@@ -43,7 +43,7 @@ function boot(random: (bytes: number) => string, loadInfo: string) {
   const web = installWeb({
     random,
     wake: (ms) => post(KIND.wake, ceil(max(ms, 0)), 0, '', null),
-    monotonic: () => Date.now() - started,
+    monotonic: clock,
     console: (level, message, fields) => log[level](message, fields as Record<string, unknown>),
     fetch: (input, init) => fetchApi(input, init),
     reportError: report,
@@ -121,6 +121,17 @@ function hookArguments(hook: string, data: unknown): unknown[] {
   if (hook === 'onFileUpload') return [parts.file, parts.session];
   if (hook === 'onQuotaExceeded') return [parts.quota, parts.user];
   return [data];
+}
+
+/** Milliseconds since boot; the platform's clock as it was then, and never backwards. */
+function monotonicClock(): () => number {
+  const { now } = Date;
+  const started = now();
+  let last = started;
+  return () => {
+    last = max(last, now());
+    return last - started;
+  };
 }
 
 function requireNothing(name: string): never {

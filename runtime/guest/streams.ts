@@ -3,6 +3,7 @@ import { FLAG, KIND } from '../protocol/messages.ts';
 import { toGuestError } from './errors.ts';
 import { SafeMap, stringify, then } from './intrinsics.ts';
 import { post } from './mailbox.ts';
+import { heavy } from './web/heavy.ts';
 import { decodeLatin1, encodeLatin1 } from './web/latin1.ts';
 
 /** A stream from the core: chunks wait here until the reader wants them; credit goes back as it takes them. */
@@ -11,6 +12,8 @@ interface Incoming {
   readonly waiting: Uint8Array[];
   ended: boolean;
   error: Error | null;
+  /** It has a reader, who keeps it. */
+  taken: boolean;
 }
 
 /** A stream to the core: `room` is how many bytes may still be sent before the core asks for more. */
@@ -23,12 +26,16 @@ interface Outgoing {
 
 const incoming = new SafeMap<number, Incoming>();
 const outgoing = new SafeMap<number, Outgoing>();
+/** Streams that were given up last: chunks of them may still be on their way, and are dropped. */
+const cancelled = new SafeMap<number, true>();
+/** More than can be on their way at a time. */
+const MAX_CANCELLED = 1_024;
 let lastId = 0;
 
 function incomingOf(id: number): Incoming {
   let stream = incoming.get(id);
   if (stream === undefined) {
-    stream = { controller: null, waiting: [], ended: false, error: null };
+    stream = { controller: null, waiting: [], ended: false, error: null, taken: false };
     incoming.set(id, stream);
   }
   return stream;
@@ -37,6 +44,9 @@ function incomingOf(id: number): Incoming {
 /** The core's stream of that id as a ReadableStream of bytes. */
 export function readStream(id: number): ReadableStream<Uint8Array> {
   const stream = incomingOf(id);
+  stream.taken = true;
+  // The library's own: the global name is the guest's to replace.
+  const { ReadableStream } = heavy.streams();
   return new ReadableStream<Uint8Array>(
     {
       pull(controller): void {
@@ -45,11 +55,17 @@ export function readStream(id: number): ReadableStream<Uint8Array> {
       },
       cancel(): void {
         incoming.delete(id);
+        if (!stream.ended) forgetLater(id);
         post(KIND.streamAbort, id, 0, '', null);
       },
     },
     { highWaterMark: 0 },
-  );
+  ) as globalThis.ReadableStream<Uint8Array>;
+}
+
+function forgetLater(id: number): void {
+  cancelled.set(id, true);
+  if (cancelled.size > MAX_CANCELLED) cancelled.delete(cancelled.keys().next().value as number);
 }
 
 /** Hands one chunk to a reader that wants it; `pull` comes again when it wants more. */
@@ -71,6 +87,7 @@ function pump(id: number, stream: Incoming): void {
 }
 
 export function onChunk(id: number, flags: number, body: string | null): void {
+  if (cancelled.has(id)) return;
   const stream = incomingOf(id);
   if (body !== null) stream.waiting.push(decodeLatin1(body));
   if ((flags & FLAG.last) !== 0) stream.ended = true;
@@ -80,8 +97,12 @@ export function onChunk(id: number, flags: number, body: string | null): void {
 /** The other side gave up: as writer (with an error) or as reader. */
 export function onStreamAbort(id: number, flags: number, head: { message?: string } | null): void {
   if ((flags & FLAG.error) !== 0) {
+    if (cancelled.has(id)) return;
     const stream = incomingOf(id);
     stream.error = new Error(head?.message ?? 'the stream was aborted');
+    // As errored streams do: what was not read yet is lost.
+    stream.waiting.length = 0;
+    if (stream.taken) incoming.delete(id);
     pump(id, stream);
     return;
   }

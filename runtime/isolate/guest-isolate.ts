@@ -19,12 +19,14 @@ export interface Prelude {
 }
 
 /** What the prelude's boot answers. */
-interface BootParts {
+export interface BootParts {
   enter: (heads: string, ...bodies: string[]) => void;
   drain: () => string;
   define: (factory: unknown) => string | undefined;
 }
 
+/** How the prelude is called in stacks; V8's cached code is bound to it. */
+export const PRELUDE_FILE = 'streamspace:prelude';
 /** Bytes of strong randomness that one callback from the guest may ask for. */
 const MAX_RANDOM_BYTES = 65_536;
 
@@ -61,7 +63,7 @@ export class GuestIsolate {
     const isolate = this.#isolate;
     const context = await isolate.createContext();
     const script = await isolate.compileScript(prelude.code, {
-      filename: 'streamspace:prelude',
+      filename: PRELUDE_FILE,
       ...(prelude.cachedData === undefined ? {} : { cachedData: prelude.cachedData }),
     });
     const boot = await script.run(context, { reference: true, timeout: head.loadMs });
@@ -192,7 +194,11 @@ export class GuestIsolate {
   /** Sets the one timer that the guest asked for; a new request replaces the old. */
   wake(milliseconds: number | null, fire: () => void): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = milliseconds === null || this.#gone ? null : setTimeout(fire, milliseconds);
+    this.#timer = null;
+    if (milliseconds === null || this.#gone) return;
+    // Node rounds 0 up to a millisecond.
+    if (milliseconds === 0) setImmediate(fire);
+    else this.#timer = setTimeout(fire, milliseconds);
   }
 
   fail(reason: GoneReason, error: unknown): void {

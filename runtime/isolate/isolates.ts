@@ -12,7 +12,7 @@ import {
   type LoadHead,
   type StatsHead,
 } from '../protocol/messages.ts';
-import { GuestIsolate, type Prelude } from './guest-isolate.ts';
+import { type BootParts, GuestIsolate, PRELUDE_FILE, type Prelude } from './guest-isolate.ts';
 import type { Outgoing } from './mailbox.ts';
 
 /** What a guest may send on; the rest is a breach of the protocol. */
@@ -165,15 +165,35 @@ export class Isolates {
 /** The script's value is the prelude's `boot`, which it leaves in the global scope; a plugin never sees it there. */
 const TAKE_BOOT = '\n;(() => { const { boot } = globalThis; delete globalThis.boot; return boot; })()';
 
-/** Compiles the prelude once in an isolate of its own, for the cached code that all others start from. */
+/** One request through the prelude, so that V8 compiles what each plugin will run first. */
+const WARM_UP = JSON.stringify([
+  [KIND.invoke, 1, 1, 0, { p: { m: 'GET', u: 'http://localhost/', h: {}, p: {}, user: null } }],
+]);
+
+/**
+ * Compiles the prelude in an isolate of its own, for the cached code that all others start from. It is booted there and
+ * answers a request first: V8's cache then holds what ran, not only what the parser took for eager.
+ */
 function compilePrelude(source: string): Prelude {
   const code = source + TAKE_BOOT;
   const isolate = new ivm.Isolate({ memoryLimit: 64 });
+  const context = isolate.createContextSync();
+  const filename = PRELUDE_FILE;
+  const boot = isolate.compileScriptSync(code, { filename }).runSync(context, { reference: true });
+  const random = new ivm.Callback((bytes: number) => '\u0000'.repeat(bytes));
+  const info = JSON.stringify({ name: 'warm-up', version: '0.0.0', config: {} });
+  const parts = boot.applySync(undefined, [random, info], { result: { reference: true } }) as ivm.Reference<BootParts>;
+  const factory = isolate
+    .compileScriptSync("(m) => { m.exports = {}; streamspace.api.get('/', () => ({}), { auth: 'public' }); }")
+    .runSync(context, { reference: true });
+  parts.getSync('define', { reference: true }).applySync(undefined, [factory.derefInto()]);
+  parts.getSync('enter', { reference: true }).applySync(undefined, [WARM_UP]);
+  parts.getSync('drain', { reference: true }).applySync(undefined, []);
   const script: ivm.Script & ivm.CachedDataResult = isolate.compileScriptSync(code, {
-    filename: 'streamspace:prelude',
+    filename,
     produceCachedData: true,
   });
-  const cachedData = script.cachedData;
+  const { cachedData } = script;
   isolate.dispose();
   return { code, cachedData };
 }

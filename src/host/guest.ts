@@ -24,6 +24,8 @@ export interface InvokeRequest {
 export interface InvokeAnswer {
   readonly head: string;
   readonly body: Buffer;
+  /** The request's stream, which the handler may read on while its answer is streamed: end it when that is over. */
+  readonly sent: number | null;
 }
 
 /** A guest-to-core call as it came in. */
@@ -61,6 +63,7 @@ interface Pending {
   readonly deadline: number;
   readonly depth: number;
   readonly cancelled: (() => boolean) | undefined;
+  readonly sent: number | null;
 }
 
 /** The core's end of one isolate. */
@@ -110,7 +113,8 @@ export class Guest {
     if (this.#gone) return Promise.reject(unavailable());
     this.#lastInvoke = (this.#lastInvoke + 1) >>> 0;
     const id = this.#lastInvoke;
-    const stream = request.stream == null ? '' : `,"stream":${this.streams.send(request.stream)}`;
+    const sent = request.stream == null ? null : this.streams.send(request.stream);
+    const stream = sent === null ? '' : `,"stream":${sent}`;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, {
         resolve,
@@ -118,6 +122,7 @@ export class Guest {
         deadline: performance.now() + request.deadlineMs,
         depth: request.depth ?? 1,
         cancelled: request.cancelled,
+        sent,
       });
       const body = request.body ?? null;
       this.#channel.send(KIND.invoke, 0, request.lane, this.id, id, `{"p":${request.payload}${stream}}`, body);
@@ -140,8 +145,12 @@ export class Guest {
       case KIND.result: {
         const pending = this.#settle(frame.id);
         if (pending === undefined) return;
-        if ((frame.flags & FLAG.error) === 0) pending.resolve({ head: frame.head, body: frame.body });
-        else pending.reject(new GuestFailure(decodeGuestError(frame.body.toString('utf8'))));
+        if ((frame.flags & FLAG.error) === 0) {
+          pending.resolve({ head: frame.head, body: frame.body, sent: pending.sent });
+          return;
+        }
+        if (pending.sent !== null) this.streams.end(pending.sent);
+        pending.reject(new GuestFailure(decodeGuestError(frame.body.toString('utf8'))));
         return;
       }
       case KIND.call:
@@ -177,6 +186,7 @@ export class Guest {
       late ||= over;
       this.#settle(id);
       this.#channel.send(KIND.cancel, 0, 0, this.id, id, '', null);
+      if (pending.sent !== null) this.streams.end(pending.sent);
       pending.reject(new CodedError(over ? 'plugin_deadline' : 'aborted'));
     }
     if (late) this.#events.onDeadline(this);

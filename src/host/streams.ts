@@ -1,5 +1,6 @@
 import { CHANNEL_LIMITS } from '../../runtime/protocol/limits.ts';
 import { FLAG, KIND } from '../../runtime/protocol/messages.ts';
+import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 
 /** Sends one stream message of this guest: kind, flags, stream id, head, body. */
 export type SendStreamMessage = (
@@ -19,6 +20,18 @@ interface Incoming {
   error: Error | null;
   /** Somebody reads it; until then only the window is held. */
   taken: boolean;
+  watch: StreamWatch;
+}
+
+/** Told of what becomes of a stream that the guest writes. */
+export interface StreamWatch {
+  /**
+   * The writer failed. The reader then sees an error without a reason: Bun's server prints the reason of a body that
+   * breaks, which here is a text of the guest's.
+   */
+  readonly onBroken?: (error: Error) => void;
+  /** It is over, however it ended. */
+  readonly onEnd?: () => void;
 }
 
 interface Outgoing {
@@ -27,8 +40,10 @@ interface Outgoing {
   readonly reader: ReadableStreamDefaultReader<Uint8Array>;
 }
 
-/** Streams that a guest may have under way; more is a leak or a flood. */
+/** Streams that a guest may have under way in one direction; more is a leak or a flood. */
 const MAX_STREAMS = 1_024;
+/** Streams that were cancelled last and of which chunks may still be on their way. */
+const MAX_CANCELLED = 4_096;
 
 /** The streams between the core and one guest, with credit so that no side holds more than a window. */
 export class GuestStreams {
@@ -36,6 +51,8 @@ export class GuestStreams {
   readonly #onEnd: () => void;
   readonly #incoming = new Map<number, Incoming>();
   readonly #outgoing = new Map<number, Outgoing>();
+  /** Ids of streams that the core cancelled: what still comes of them is dropped. */
+  readonly #cancelled = new Set<number>();
   #lastId = 0;
 
   /** @param onEnd called when a stream has ended, however it did */
@@ -49,8 +66,14 @@ export class GuestStreams {
     return this.#incoming.size + this.#outgoing.size;
   }
 
-  /** Lets the guest read a stream; answers its id. */
+  /** Lets the guest read a stream; answers its id. @throws CodedError `quota_exceeded` */
   send(source: ReadableStream<Uint8Array>): number {
+    if (this.#outgoing.size >= MAX_STREAMS) {
+      throw new CodedError(
+        'quota_exceeded',
+        `More than ${MAX_STREAMS} streams are under way; read or cancel some first`,
+      );
+    }
     this.#lastId += 1;
     const id = this.#lastId;
     const stream: Outgoing = { room: CHANNEL_LIMITS.streamWindowBytes, resume: null, reader: source.getReader() };
@@ -86,11 +109,19 @@ export class GuestStreams {
     }
   }
 
+  /** Ends a stream that the guest reads: nobody waits for what it would make of the rest. */
+  end(id: number): void {
+    if (!this.#outgoing.has(id)) return;
+    this.#stop(id, new Error('the reader is done'));
+    this.#send(KIND.streamAbort, FLAG.error, id, '{"message":"the request is over"}', null);
+  }
+
   /** The stream of that id that the guest writes. */
-  receive(id: number): ReadableStream<Uint8Array> {
+  receive(id: number, watch: StreamWatch = {}): ReadableStream<Uint8Array> {
     const stream = this.#incomingOf(id);
     if (stream === null || stream.taken) throw new Error(`stream ${id} cannot be read`);
     stream.taken = true;
+    stream.watch = watch;
     return new ReadableStream<Uint8Array>(
       {
         pull: (controller) => {
@@ -98,7 +129,12 @@ export class GuestStreams {
           this.#hand(id, stream);
         },
         cancel: () => {
-          this.#forget(this.#incoming, id);
+          this.#drop(id, stream);
+          if (!stream.ended) this.#cancelled.add(id);
+          for (const oldest of this.#cancelled) {
+            if (this.#cancelled.size <= MAX_CANCELLED) break;
+            this.#cancelled.delete(oldest);
+          }
           this.#send(KIND.streamAbort, 0, id, '', null);
         },
       },
@@ -108,6 +144,7 @@ export class GuestStreams {
 
   /** Takes a chunk from the guest; false when the guest broke the rules (more than its window, too many streams). */
   onChunk(id: number, flags: number, body: Uint8Array): boolean {
+    if (this.#cancelled.has(id)) return true;
     const stream = this.#incomingOf(id);
     if (stream === null || stream.ended) return false;
     if (body.length > 0) {
@@ -132,6 +169,7 @@ export class GuestStreams {
   /** The guest gave up a stream: as writer (with the error flag) or as reader. */
   onAbort(id: number, flags: number, message: string): void {
     if ((flags & FLAG.error) !== 0) {
+      if (this.#cancelled.has(id)) return;
       const stream = this.#incomingOf(id);
       if (stream === null) return;
       stream.error = new Error(message);
@@ -160,6 +198,11 @@ export class GuestStreams {
     stream.reader.cancel(reason).catch(() => undefined);
   }
 
+  #drop(id: number, { watch }: Incoming): void {
+    this.#forget(this.#incoming, id);
+    watch.onEnd?.();
+  }
+
   #forget(streams: Map<number, unknown>, id: number): boolean {
     const known = streams.delete(id);
     if (known) this.#onEnd();
@@ -170,7 +213,7 @@ export class GuestStreams {
     let stream = this.#incoming.get(id);
     if (stream === undefined) {
       if (this.#incoming.size >= MAX_STREAMS) return null;
-      stream = { controller: null, waiting: [], waitingBytes: 0, ended: false, error: null, taken: false };
+      stream = { controller: null, waiting: [], waitingBytes: 0, ended: false, error: null, taken: false, watch: {} };
       this.#incoming.set(id, stream);
     }
     return stream;
@@ -186,10 +229,11 @@ export class GuestStreams {
       this.#send(KIND.credit, 0, id, `${chunk.length}`, null);
       controller.enqueue(chunk);
     } else if (stream.error !== null) {
-      this.#forget(this.#incoming, id);
-      controller.error(stream.error);
+      this.#drop(id, stream);
+      stream.watch.onBroken?.(stream.error);
+      controller.error(stream.watch.onBroken === undefined ? stream.error : undefined);
     } else if (stream.ended) {
-      this.#forget(this.#incoming, id);
+      this.#drop(id, stream);
       controller.close();
     }
   }

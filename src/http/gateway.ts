@@ -2,8 +2,8 @@ import { Type } from '@sinclair/typebox';
 import { RateLimiterMemory as Limiter, type RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { CHANNEL_LIMITS } from '../../runtime/protocol/limits.ts';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
-import { RESERVED_SEGMENTS } from '../../sandbox-apis/api/broker.ts';
 import type { RouteRegistration } from '../../sandbox-apis/_kit/registrations.ts';
+import { RESERVED_SEGMENTS } from '../../sandbox-apis/api/broker.ts';
 import { clientIp, type PeerSource } from '../auth/client-ip.ts';
 import { demand, demandAdmin, type Principal } from '../auth/principal.ts';
 import type { Auth } from '../auth/service.ts';
@@ -97,7 +97,7 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
       deadlineMs: instance.limits.wallMsPerCall,
       cancelled: () => request.signal.aborted,
     });
-    const response = toResponse(given, instance, request.method);
+    const response = toResponse(given, instance);
     if (limited !== null) for (const [name, value] of limited) response.headers.set(name, value);
     return response;
   }
@@ -143,17 +143,26 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
     return headers;
   }
 
-  function toResponse({ head, body }: InvokeAnswer, instance: Instance, method: string): Response {
+  function toResponse({ head, body, sent }: InvokeAnswer, instance: Instance): Response {
+    const { streams } = instance.guest;
+    const endRequest = (): void => {
+      if (sent !== null) streams.end(sent);
+    };
     const answer = answerHead(head, instance);
+    if (answer === undefined || answer.stream === null) endRequest();
     if (answer === undefined) {
       instance.parts.log('error', 'A handler gave an answer that is not valid', { head: head.slice(0, 500) });
       throw new CodedError('plugin_bad_answer');
     }
-    const bodiless = method === 'HEAD' || BODILESS.has(answer.init.status);
+    // To HEAD the server sends the headers of the body, and not the body.
+    const bodiless = BODILESS.has(answer.init.status);
     if (answer.stream === null) {
       return new Response(bodiless || body.length === 0 ? null : (body as Buffer<ArrayBuffer>), answer.init);
     }
-    const stream = instance.guest.streams.receive(answer.stream);
+    const stream = streams.receive(answer.stream, {
+      onEnd: endRequest,
+      onBroken: (error) => instance.parts.log('error', `The body of an answer broke off: ${error.message}`),
+    });
     if (!bodiless) return new Response(stream, answer.init);
     stream.cancel().catch(() => undefined);
     return new Response(null, answer.init);

@@ -53,7 +53,9 @@ export function requestHeaders(headers: Headers): Record<string, string> {
   const all = headers.toJSON() as Record<string, string>;
   for (const name in all) if (KEPT_FROM_PLUGIN.has(name)) delete all[name];
   if (all.cookie !== undefined) {
-    const cookies = all.cookie.split(/;\s*/).filter((cookie) => !CORE_COOKIES.some((prefix) => cookie.startsWith(prefix)));
+    const cookies = all.cookie
+      .split(/;\s*/)
+      .filter((cookie) => !CORE_COOKIES.some((prefix) => cookie.startsWith(prefix)));
     if (cookies.length > 0) all.cookie = cookies.join('; ');
     else delete all.cookie;
   }

@@ -11,11 +11,10 @@ const INTERNAL: unique symbol = Symbol('internal');
 type Handler = ((event: Event) => unknown) | null;
 
 /** Aborts a signal; the first reason stays. */
-export let abortSignal: (signal: AbortSignal, reason: unknown) => void;
+let abortSignal: (signal: AbortSignal, reason: unknown) => void;
 /** Calls `run` when the signal is aborted, before its listeners; answers how to take it back. */
 export let onAbort: (signal: AbortSignal, run: () => void) => () => void;
 export let isAbortSignal: (value: unknown) => value is AbortSignal;
-export let isAborted: (signal: AbortSignal) => boolean;
 /** The listener that stands for `onabort`; listeners are called on their target. */
 let callHandler: (this: AbortSignal, event: Event) => unknown;
 
@@ -43,7 +42,6 @@ export class AbortSignal extends EventTarget {
   static {
     abortSignal = (signal, reason) => signal.#abort(reason);
     isAbortSignal = (value): value is AbortSignal => typeof value === 'object' && value !== null && #aborted in value;
-    isAborted = (signal) => signal.#aborted;
     callHandler = function (event) {
       return this.#handler === null ? undefined : ReflectApply(this.#handler, this, [event]);
     };

@@ -2,7 +2,7 @@ import { DateNow, ObjectDefineProperty } from './intrinsics.ts';
 import { tag } from './lazy.ts';
 
 /** What a dispatch does to an event; only event-target.ts uses it. */
-export interface EventControl {
+interface EventControl {
   begin(event: Event, target: object): void;
   listen(event: Event, passive: boolean): void;
   end(event: Event): void;

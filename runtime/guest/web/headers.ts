@@ -15,7 +15,6 @@ const INTERNAL: unique symbol = Symbol('internal');
 export let viewHeaders: (list: Pair[], immutable: boolean) => Headers;
 /** The list behind a Headers object: not a copy. */
 export let listOf: (headers: Headers) => Pair[];
-export let isHeaders: (value: unknown) => value is Headers;
 
 /** Chars above U+00FF are refused by the checks that follow; here only the conversion of Web IDL. */
 const toText = (value: unknown): string => {
@@ -45,7 +44,6 @@ export class Headers {
       return new Headers(INTERNAL, list, immutable);
     };
     listOf = (headers) => headers.#list;
-    isHeaders = (value): value is Headers => typeof value === 'object' && value !== null && #list in value;
   }
 
   append(name: unknown, value: unknown): void {

@@ -17,13 +17,9 @@ function getter<S, R>(prototype: object, key: PropertyKey): (self: S) => R {
 }
 
 export const { parse: JsonParse, stringify: JsonStringify } = JSON;
-export const { apply: ReflectApply, construct: ReflectConstruct, ownKeys: ReflectOwnKeys } = Reflect;
-export const {
-  create: ObjectCreate,
-  getOwnPropertyDescriptor: ObjectGetOwnPropertyDescriptor,
-  getPrototypeOf: ObjectGetPrototypeOf,
-  setPrototypeOf: ObjectSetPrototypeOf,
-} = Object;
+export const { apply: ReflectApply, ownKeys: ReflectOwnKeys } = Reflect;
+export const { getOwnPropertyDescriptor: ObjectGetOwnPropertyDescriptor, setPrototypeOf: ObjectSetPrototypeOf } =
+  Object;
 /** The descriptor has to have no prototype where a guest may have run. */
 export const ObjectDefineProperty = Object.defineProperty as (
   object: object,
@@ -31,7 +27,6 @@ export const ObjectDefineProperty = Object.defineProperty as (
   descriptor: PropertyDescriptor & { __proto__?: null },
 ) => object;
 export const { max: MathMax, min: MathMin } = Math;
-export const { isArray: ArrayIsArray } = Array;
 export const { isView: ArrayBufferIsView } = ArrayBuffer;
 export const StringFromCharCode = String.fromCharCode;
 export const DateNow = Date.now;
@@ -57,10 +52,8 @@ export const StringToWellFormed = uncurry(String.prototype.toWellFormed);
 export const MapGet = uncurry(Map.prototype.get) as <K, V>(map: Map<K, V>, key: K) => V | undefined;
 export const MapSet = uncurry(Map.prototype.set) as <K, V>(map: Map<K, V>, key: K, value: V) => Map<K, V>;
 export const MapDelete = uncurry(Map.prototype.delete) as <K>(map: Map<K, unknown>, key: K) => boolean;
-export const MapSize = getter<Map<unknown, unknown>, number>(Map.prototype, 'size');
 
 const TypedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
-export const TypedArrayByteLength = getter<ArrayBufferView, number>(TypedArray, 'byteLength');
 export const TypedArrayTag = getter<unknown, string | undefined>(TypedArray, Symbol.toStringTag);
 export const BytesSubarray = uncurry(Uint8Array.prototype.subarray) as (
   bytes: Uint8Array,

@@ -33,7 +33,7 @@ export const textPayload = (text: string): Payload => ({
 export const isNone = (p: Payload): boolean => p.text === null && p.bytes === null && p.stream === null;
 
 /** Whether somebody reads it or has read of it. */
-export function isUnusable(p: Payload): boolean {
+function isUnusable(p: Payload): boolean {
   return p.used || (p.stream !== null && (p.stream.locked || isDisturbed(p.stream)));
 }
 

@@ -87,7 +87,7 @@ function copyOf(from: RequestState | undefined): Pair[] {
 }
 
 /** The signal of a request, made when there was none yet. */
-export function signalOf(state: RequestState): AbortSignal {
+function signalOf(state: RequestState): AbortSignal {
   const { signal } = state;
   if (isAbortSignal(signal)) return signal;
   const made = signal === null ? idleSignal() : signal.signal;

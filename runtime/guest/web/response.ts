@@ -110,7 +110,7 @@ export class Response {
   static json(value: unknown, init?: ResponseInit): Response {
     const text = JsonStringify(value) as string | undefined;
     if (text === undefined) throw new TypeError('The value has no JSON form');
-    return new Response(stateOf(init, textPayload(text.toWellFormed()), 'application/json'), INTERNAL);
+    return new Response(stateOf(init, textPayload(text), 'application/json'), INTERNAL);
   }
 
   /** A network error. */

@@ -4,7 +4,7 @@ import { primitives } from './runtime-hooks.ts';
 import { type Timer, TimerQueue } from './timer-queue.ts';
 
 /** Timers that may wait at a time; one more is a QuotaExceededError. */
-export const MAX_TIMERS = 10_000;
+const MAX_TIMERS = 10_000;
 /** From this depth of timers set by timers on, they wait at least 4 ms, as the HTML standard says. */
 const NESTING_LIMIT = 5;
 const NESTED_MS = 4;

@@ -2,7 +2,7 @@ import { tag } from '../lazy.ts';
 import { loaded } from '../loaded.ts';
 import { Blob, File } from './blob.ts';
 
-export type FormValue = string | File;
+type FormValue = string | File;
 type Entry = [name: string, value: FormValue];
 
 /** The entries of a FormData, not a copy; null for anything else. */

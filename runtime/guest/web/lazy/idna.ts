@@ -6,7 +6,7 @@ interface Tr46 {
 
 let tr46: Tr46 | null = null;
 
-/** Unpacks tr46 with its tables (made by runtime/guest/build.ts). */
+/** Unpacks tr46 with its tables (made by src/host/prelude.ts). */
 function unpack(): Tr46 {
   const { inflateSync } = require('./inflate.ts') as typeof import('./inflate.ts');
   const packed = require('packed:tr46') as string;

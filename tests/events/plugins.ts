@@ -1,0 +1,15 @@
+import type { Db } from '../../src/db/client.ts';
+import { replaceSubscriptions } from '../../src/events/subscriptions.ts';
+
+/** An installed plugin, as far as the tables know, with its subscriptions. */
+export async function installPlugin(db: Db, name: string, patterns: readonly string[] = []): Promise<void> {
+  const row = { name, version: '1.0.0', source: 'folder', package_digest: 'none', enabled: true };
+  await db.insertInto('installed_plugins').values(row).execute();
+  await replaceSubscriptions(db, name, patterns);
+}
+
+/** Uninstalls every plugin and forgets every event. */
+export async function resetEvents(db: Db): Promise<void> {
+  await db.deleteFrom('installed_plugins').execute();
+  await db.deleteFrom('events').execute();
+}

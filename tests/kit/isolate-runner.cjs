@@ -1,0 +1,69 @@
+// Runs snippets in isolates of their own, in the pinned Node: `{id, code}` in, `{id, ...}` out, one JSON a line.
+// A snippet is the body of an async function; its value is answered as JSON. Time is moved by the runner (prelude-entry).
+// With `sync` it is the body of a plain function that answers a string, and nothing of the isolate's language is used on
+// the way back: for snippets that patch it.
+const { randomBytes } = require('node:crypto');
+const { readFileSync } = require('node:fs');
+const { createInterface } = require('node:readline');
+const ivm = require('isolated-vm');
+
+const prelude = readFileSync(process.argv[2], 'utf8');
+const first = new ivm.Isolate({ memoryLimit: 64 });
+const { cachedData } = first.compileScriptSync(prelude, { filename: 'prelude', produceCachedData: true });
+first.dispose();
+
+/** Timers that one snippet may wait for. */
+const MAX_STEPS = 50_000;
+
+const WRAP = (code) => `{
+  let answer = null;
+  __settled = () => answer;
+  (async () => {${code}\n})().then(
+    (value) => { answer = JSON.stringify({ value }); },
+    (error) => { answer = JSON.stringify({ error: { name: String(error?.name), message: String(error?.message ?? error), stack: String(error?.stack) } }); },
+  );
+}`;
+
+function run(code, memoryLimit, sync) {
+  const isolate = new ivm.Isolate({ memoryLimit });
+  try {
+    const context = isolate.createContextSync();
+    context.global.setSync('__random', new ivm.Callback((bytes) => randomBytes(bytes).toString('latin1')));
+    isolate.compileScriptSync(prelude, { filename: 'prelude', cachedData }).runSync(context);
+    // What the runner needs is taken before the snippet can patch it.
+    const hidden = context.evalClosureSync(
+      `const { stringify } = JSON; const test = __test; globalThis.__settled = null;
+       return { step: () => test.step(), rest: () => stringify({ logs: test.logs, errors: test.errors, wakes: test.wakes }) };`,
+      [],
+      { result: { reference: true } },
+    );
+    const step = hidden.getSync('step', { reference: true });
+    const rest = hidden.getSync('rest', { reference: true });
+    if (sync) {
+      const value = context.evalSync(`(() => {${code}\n})()`, { timeout: 20_000 });
+      return { value, ...JSON.parse(rest.applySync(undefined, [])) };
+    }
+    context.evalSync(WRAP(code), { timeout: 20_000 });
+    const settled = context.global.getSync('__settled', { reference: true });
+    let answer = settled.applySync(undefined, []);
+    for (let steps = 0; answer === null && steps < MAX_STEPS; steps++) {
+      if (!step.applySync(undefined, [], { timeout: 20_000 })) break;
+      answer = settled.applySync(undefined, []);
+    }
+    if (answer === null) answer = '{"error":{"name":"Error","message":"the snippet never settles"}}';
+    return { ...JSON.parse(answer), ...JSON.parse(rest.applySync(undefined, [])) };
+  } finally {
+    if (!isolate.isDisposed) isolate.dispose();
+  }
+}
+
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, code, memoryLimit = 64, sync = false } = JSON.parse(line);
+  let answer;
+  try {
+    answer = run(code, memoryLimit, sync);
+  } catch (error) {
+    answer = { error: { name: error.name, message: error.message, stack: error.stack } };
+  }
+  process.stdout.write(`${JSON.stringify({ id, ...answer })}\n`);
+});
