@@ -5,16 +5,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildPrelude } from '../src/host/prelude.ts';
+import { loadPrelude } from '../src/host/prelude.ts';
 
 const root = join(import.meta.dir, '..');
 const entry = process.argv[2] ?? join(root, 'tests/kit/prelude-entry.ts');
-await buildPrelude(entry);
+const directory = mkdtempSync(join(tmpdir(), 'bench-prelude-'));
 const start = performance.now();
-const { code } = await buildPrelude(entry);
+const code = await loadPrelude(directory, entry);
 console.log(`build ${(performance.now() - start).toFixed(0)} ms, ${code.length} characters`);
 
-const directory = mkdtempSync(join(tmpdir(), 'bench-prelude-'));
 const file = join(directory, 'prelude.js');
 writeFileSync(file, code);
 const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);

@@ -13,7 +13,7 @@ import { createSql } from './db/sql.ts';
 import { createDispatcher, type Dispatcher } from './events/deliver.ts';
 import { publish } from './events/publish.ts';
 import type { Guest } from './host/guest.ts';
-import { buildPrelude } from './host/prelude.ts';
+import { loadPrelude } from './host/prelude.ts';
 import { Supervisor } from './host/supervisor.ts';
 import { eventsRoutes } from './http/events.ts';
 import { createGateway } from './http/gateway.ts';
@@ -90,7 +90,8 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   const secretKey = loadSecretKey(config);
   let phase: 'starting' | 'ready' | 'stopping' = 'starting';
 
-  const preparing = buildPrelude();
+  const preparing = loadPrelude(join(config.dataDir, 'cache', 'prelude'));
+  preparing.catch(() => undefined);
   const address = await openDatabase(around, undo);
   await migrate({ address, log });
   const db = createDb({ address, max: POOL_SIZE, log });
@@ -137,7 +138,7 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     },
   });
   const supervisor = new Supervisor({
-    prelude: (await preparing).code,
+    prelude: await preparing,
     log,
     guests: {
       onCall: (guest, call) => void answerer.onCall(guest, call),

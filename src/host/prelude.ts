@@ -1,117 +1,46 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { deflateRawSync } from 'node:zlib';
-import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { Glob } from 'bun';
 
-const here = join(dirname(fileURLToPath(import.meta.url)), '../../runtime/guest');
-const require = createRequire(import.meta.url);
-
-export interface Prelude {
-  /** One classic script in ASCII, to be run once in a fresh isolate. */
-  readonly code: string;
-  /** SHA-256 of the code, in hex: the key of V8's cached code. */
-  readonly digest: string;
-}
-
-/** Puts our own in place of modules that whatwg-url would evaluate at once or that need what a guest does not have. */
-const substitutes: Plugin = {
-  name: 'substitutes',
-  setup({ onLoad, onResolve }) {
-    const ours: Readonly<Record<string, string>> = {
-      tr46: 'web/lazy/idna.ts',
-      './encoding': 'web/lazy/url-encoding.ts',
-      'webidl-conversions': 'web/lazy/url-conversions.ts',
-    };
-    onResolve({ filter: /^(tr46|\.\/encoding|webidl-conversions)$/ }, ({ path, importer }) => {
-      const file = ours[path];
-      return importer.includes('/whatwg-url/') && file !== undefined ? { path: join(here, file) } : null;
-    });
-    // The same without the tables of multi-byte encodings.
-    const lite = require.resolve('@exodus/bytes/encoding-lite.js');
-    onResolve({ filter: /^@exodus\/bytes\/encoding\.js$/ }, () => ({ path: lite }));
-    // It looks for native encoders, and would find our own lazy globals while they are being made.
-    onLoad({ filter: /@exodus[\\/]bytes[\\/].*\.js$/ }, async ({ path }) => {
-      const source = await readFile(path, 'utf8');
-      return { contents: path.endsWith('encoding.js') ? source : `const globalThis = {};\n${source}` };
-    });
-  },
-};
-
-/** Writes the ranges of tr46's table as distances, which deflate to 40 % of it. */
-const smallTable: Plugin = {
-  name: 'small-table',
-  setup({ onLoad }) {
-    onLoad({ filter: /tr46[\\/]lib[\\/]mappingTable\.json$/ }, async ({ path }) => {
-      const table = JSON.parse(await readFile(path, 'utf8')) as [number | [number, number], ...unknown[]][];
-      let last = 0;
-      const distances = table.map(([range, ...rest]) => {
-        const [from, to] = typeof range === 'number' ? [range, range] : range;
-        const row = [from - last, to - from, ...rest];
-        last = to;
-        return row;
-      });
-      const contents = `let last = 0;
-        module.exports = ${JSON.stringify(distances)}.map(([gap, more, ...rest]) => {
-          const from = last + gap;
-          last = from + more;
-          return [[from, last], ...rest];
-        });`;
-      return { contents, loader: 'js' };
-    });
-  },
-};
-
-/** `import script from 'packed:<module>'` gives the module as a deflated script: a third of its memory until it is used. */
-const packed: Plugin = {
-  name: 'packed',
-  setup({ onLoad, onResolve }) {
-    onResolve({ filter: /^packed:/ }, ({ path }) => ({ path: path.slice('packed:'.length), namespace: 'packed' }));
-    onLoad({ filter: /./, namespace: 'packed' }, async ({ path }) => {
-      const { outputFiles } = await build({
-        ...settings,
-        stdin: { contents: `module.exports = require('${path}')`, resolveDir: here },
-        globalName: path,
-        plugins: [smallTable],
-      });
-      const deflated = deflateRawSync(outputFiles[0]?.contents ?? new Uint8Array(0), { level: 9 });
-      return { contents: `module.exports = '${deflated.toString('base64')}'`, loader: 'js' };
-    });
-  },
-};
-
-/** One script, in ASCII so that V8 keeps it at one byte a char. */
-const settings = {
-  bundle: true,
-  write: false,
-  format: 'iife',
-  platform: 'neutral',
-  mainFields: ['module', 'main'],
-  target: 'esnext',
-  charset: 'ascii',
-  minify: true,
-  legalComments: 'none',
-  sourcemap: false,
-  logLevel: 'silent',
-} as const satisfies BuildOptions;
+const ROOT = resolve(import.meta.dir, '../..');
+const ENTRY = join(ROOT, 'runtime/guest/main.ts');
+/** What the prelude is made of; npm packages are pinned by the lock file. */
+const SOURCES = ['runtime/{guest,protocol}/**/*.ts', 'sandbox-apis/**/*.ts', 'src/host/prelude-build.ts', 'bun.lock'];
 
 /**
- * Bundles what runs inside each isolate before a plugin. Our own source only: nothing of a plugin goes through here.
+ * The script that makes an isolate ready for a plugin, from the cache or built anew. It is built in a process of its own:
+ * there esbuild reads our source as it likes, while the one of this process is confined for the source of plugins
+ * (src/packages/bundle-service.ts), and the library has one process for all its users.
  *
- * @param entry absolute path of the module whose evaluation boots the isolate.
+ * @param entry absolute path of the module whose evaluation boots the isolate
+ * @throws Error with what the build said
  */
-export async function buildPrelude(entry: string = join(here, 'main.ts')): Promise<Prelude> {
-  const { outputFiles } = await build({
-    ...settings,
-    entryPoints: [entry],
-    // Strict code shows a guest neither `caller` nor, through Error.prepareStackTrace, its functions.
-    banner: { js: '"use strict";' },
-    // whatwg-url asks it for a getter that nothing calls; guests have none.
-    define: { SharedArrayBuffer: 'ArrayBuffer' },
-    plugins: [substitutes, packed],
+export async function loadPrelude(cacheDir: string, entry: string = ENTRY): Promise<string> {
+  const file = join(cacheDir, `${await digestOf(entry)}.js`);
+  const cached = await readFile(file, 'utf8').catch(() => null);
+  if (cached !== null) return cached;
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, 'prelude-build.ts'), entry], {
+    stdout: 'pipe',
+    stderr: 'pipe',
   });
-  const code = outputFiles[0]?.text ?? '';
-  return { code, digest: createHash('sha256').update(code).digest('hex') };
+  const [code, said, exit] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  if (exit !== 0) throw new Error(`the prelude was not built: ${said}`);
+  await mkdir(cacheDir, { recursive: true });
+  const temporary = `${file}.${process.pid}`;
+  await writeFile(temporary, code);
+  await rename(temporary, file);
+  return code;
+}
+
+async function digestOf(entry: string): Promise<string> {
+  const files = SOURCES.flatMap((pattern) => [...new Glob(pattern).scanSync({ cwd: ROOT })]).sort();
+  const contents = await Promise.all([...files, entry].map((file) => readFile(resolve(ROOT, file))));
+  const hash = createHash('sha256');
+  for (const content of contents) hash.update(`${content.length}\n`).update(content);
+  return hash.digest('hex');
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildPrelude } from '../../src/host/prelude.ts';
+import { loadPrelude } from '../../src/host/prelude.ts';
 
 const root = join(import.meta.dir, '../..');
 
@@ -36,7 +36,7 @@ export interface Isolates {
 export async function startIsolates(entry: string = join(import.meta.dir, 'prelude-entry.ts')): Promise<Isolates> {
   const directory = mkdtempSync(join(tmpdir(), 'isolates-'));
   const prelude = join(directory, 'prelude.js');
-  writeFileSync(prelude, (await buildPrelude(entry)).code);
+  writeFileSync(prelude, await loadPrelude(directory, entry));
   const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
   const runner = join(import.meta.dir, 'isolate-runner.cjs');
   const child = Bun.spawn([node, '--no-node-snapshot', runner, prelude], {

@@ -115,8 +115,11 @@ test('toggles count at once, without a reload', async () => {
   const { email, password } = core.admin;
   await core.call('POST', '/api/auth/login', { email, password });
   await slack.waitFor(1, deadline());
+  // What was published under the old toggles has to be told under them.
+  await settled();
   await enable({ notifyOnUserCreated: true, notifyOnUserLogin: false });
   await core.call('POST', '/api/auth/login', { email, password });
+  await settled();
   await addUser('Heard');
   await slack.waitFor(2, deadline());
   await settled();

@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { install, tryInstall } from '../kit/plugin.ts';
+import { type RunningCore, startCore } from '../kit/start-core.ts';
+
+// A version that does not load leaves nothing behind, or the version that was there.
+
+setDefaultTimeout(60_000);
+
+let core: RunningCore;
+
+beforeAll(async () => {
+  core = await startCore();
+});
+afterAll(async () => {
+  await core?.stop();
+});
+
+const get = (path: string) => core.api('GET', `/api/plugins/${path}`, { token: null });
+
+/** Sources whose load fails, with what has to be said of it. */
+const BROKEN: [what: string, source: string, detail: RegExp, code: string][] = [
+  ['does not parse', 'export default {\n  onLoad( {', /index\.ts:2/, 'bundle_failed'],
+  ['imports what is not there', `import x from './gone.ts';\nexport default x;`, /index\.ts:1/, 'bundle_failed'],
+  ['throws at the top', `const a = 1;\nthrow new Error('at the top');`, /at the top/, 'plugin_load_failed'],
+  [
+    'throws in onLoad',
+    `export default { onLoad() { throw new Error('in onLoad'); } };`,
+    /in onLoad/,
+    'plugin_load_failed',
+  ],
+  [
+    'rejects in onLoad',
+    `export default { async onLoad() { await 0; throw new Error('late'); } };`,
+    /late/,
+    'plugin_load_failed',
+  ],
+  ['exports nothing', 'export const x = 1;', /has to export/, 'plugin_load_failed'],
+  ['loops at the top', 'for (;;);', /time|deadline|CPU/i, 'plugin_load_failed'],
+  ['loops in onLoad', 'export default { onLoad() { for (;;); } };', /deadline|CPU/i, 'plugin_load_failed'],
+  ['never ends onLoad', 'export default { onLoad: () => new Promise(() => {}) };', /deadline/, 'plugin_load_failed'],
+  [
+    'fills its memory',
+    'export default { onLoad() { const all = []; for (;;) all.push(new Array(1e5).fill(all.length)); } };',
+    /memory/,
+    'plugin_load_failed',
+  ],
+  [
+    'registers what the gate refuses',
+    `export default { onLoad({ events }) { events.on('user.created', () => {}); } };`,
+    /events:subscribe:user\.created/,
+    'plugin_load_failed',
+  ],
+  [
+    'registers twice',
+    `export default { onLoad({ api }) { api.get('/a/:x', () => 1); api.get('/a/:y', () => 2); } };`,
+    /registered already/,
+    'plugin_load_failed',
+  ],
+  [
+    'has a schema that is none',
+    `export default { onLoad({ api }) { api.post('/', () => 1, { validation: { body: { type: 'nothing' } } }); } };`,
+    /JSON Schema/,
+    'plugin_load_failed',
+  ],
+];
+
+// As short as the manifest can make it: no test waits 10 s for a load that never ends.
+const limits = { cpuMsPerCall: 200, wallMsPerCall: 300 };
+
+describe('a first install', () => {
+  test.each(BROKEN)('that %s', async (_what, source, detail, code) => {
+    const failed = await tryInstall(core, { manifest: { name: 'fails', limits }, 'index.ts': source });
+    expect(failed).toMatchObject({ status: 422, body: { code } });
+    expect(JSON.stringify(failed.body)).toMatch(detail);
+    expect(JSON.stringify(failed.body)).not.toMatch(/streamspace:prelude|\/work\/|isolated-vm/);
+    expect((await core.api('GET', '/api/plugins/fails')).status).toBe(404);
+    expect((await get('fails/')).status).toBe(404);
+  });
+
+  test('leaves nothing: no route, event, job or row, and the name is free', async () => {
+    const source = (fail: boolean) => `
+      export default {
+        async onLoad({ api, events, scheduler, storage, plugins }) {
+          api.get('/left', () => 'left', { auth: 'public' });
+          events.on('plugin.fails.*', () => {});
+          scheduler.every('1h', () => {});
+          plugins.expose({ left: () => 1 });
+          const count = await storage.increment('loads');
+          if (${fail}) throw new Error('after all that');
+          api.get('/count', () => count, { auth: 'public' });
+        },
+      };`;
+    expect((await tryInstall(core, { manifest: { name: 'fails' }, 'index.ts': source(true) })).status).toBe(422);
+    expect((await get('fails/left')).status).toBe(404);
+    const names = (await core.api('GET', '/api/plugins')).body.plugins.map(({ name }: { name: string }) => name);
+    expect(names).not.toContain('fails');
+    await install(core, { manifest: { name: 'fails' }, 'index.ts': source(false) });
+    expect((await get('fails/count')).body).toBe(1);
+    await core.api('DELETE', '/api/plugins/fails');
+  });
+});
+
+describe('an upgrade', () => {
+  const good = `export default { onLoad({ api }) { api.get('/', () => 'the old one', { auth: 'public' }); } };`;
+
+  test.each(BROKEN)('that %s leaves the old version serving', async (_what, source, detail, code) => {
+    const name = 'stays';
+    if ((await core.api('GET', `/api/plugins/${name}`)).status === 404) {
+      await install(core, { manifest: { name }, 'index.ts': good });
+    }
+    const failed = await tryInstall(core, { manifest: { name, version: '2.0.0', limits }, 'index.ts': source });
+    expect(failed).toMatchObject({ status: 422, body: { code } });
+    expect(JSON.stringify(failed.body)).toMatch(detail);
+    expect((await get(`${name}/`)).body).toBe('the old one');
+    expect((await core.api('GET', `/api/plugins/${name}`)).body).toMatchObject({ version: '1.0.0', state: 'active' });
+  });
+});
+
+test('the position of a failure is the plugin’s own, also through its other files', async () => {
+  const failed = await tryInstall(core, {
+    manifest: { name: 'fails' },
+    'index.ts': `import { deep } from './lib/deep.ts';\nexport default { onLoad: () => deep({}) };`,
+    'lib/deep.ts': `interface Thing { name?: { first: string } }\n\nexport function deep(thing: Thing): string {\n  return thing.name!.first;\n}\n`,
+  });
+  expect(failed.body.stack).toMatch(/at deep \(lib\/deep\.ts:4:\d+\)\n.*index\.ts:2:\d+/);
+  expect(await core.logged('fails', 'Cannot read').catch(() => 'no such plugin')).toBe('no such plugin');
+});
