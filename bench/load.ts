@@ -5,7 +5,7 @@ import type { LoadJob, LoadRequest, LoadResult } from './load-job.ts';
 /** One bucket a microsecond; what takes longer is counted in the last. */
 const BUCKETS = 500_000;
 /** Milliseconds that answers still under way get at the end. */
-const GRACE_MS = 3_000;
+const GRACE_MS = 2_000;
 /** One answer in as many is compared byte by byte; of the others status and length are. */
 const COMPARE_EVERY = 16;
 
@@ -57,6 +57,7 @@ class Run {
     await Promise.race([this.#done.promise, Bun.sleep(GRACE_MS)]);
     for (const socket of this.#sockets) {
       if (socket.data.waiting) this.#fail('no answer');
+      socket.data.waiting = false;
       socket.end();
     }
     const { user, system } = process.cpuUsage(cpu);

@@ -93,7 +93,9 @@ async function withProduct(name: 'one' | 'many', work: (stage: Stage) => Promise
   progress(`starting a core with a new data folder (${name})`);
   const product = await Product.start(children, folders);
   if (name === 'one') report.set('firstStart', product.readyMs);
-  product.onEnd = (why) => report.problem(why);
+  product.onEnd = (why) => {
+    if (!ending) report.problem(why);
+  };
   try {
     await product.signIn();
     const member = await product.makeMember();

@@ -7,6 +7,8 @@ const MEMBER = { email: 'member@localhost', password: 'another password of the b
 /** Permission that the measured endpoints demand of who calls them. */
 export const PERMISSION = 'bench:read';
 const READY_MS = 60_000;
+/** Of its log that are shown when it ends by itself. */
+const LAST_LINES = 8;
 
 export interface Folders {
   /** Data folder of the core; what is there is used again. */
@@ -69,7 +71,7 @@ export class Product {
         const line = parseLine(text);
         if (line.event === 'ready') ready.resolve(String(line.url));
         product?.onLog?.(line);
-        if (tail.push(text) > 20) tail.shift();
+        if (tail.push(text) > LAST_LINES) tail.shift();
       }
       ready.reject(new Error(`the core ended before it was ready:\n${tail.join('\n')}`));
     };

@@ -167,6 +167,7 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     permissions,
     dispatcher: () => dispatcher,
     dropData: (plugin, trx) => storage.dropPlugin(plugin, trx),
+    hasData: async (plugin) => (await storage.usage(plugin)).keys > 0,
     forget: (plugin) => {
       logs.drop(plugin);
       meters.drop(plugin);

@@ -1,6 +1,6 @@
 import type { Stage } from '../context.ts';
 import type { LoadRequest, LoadResult } from '../load-job.ts';
-import { cpuMs } from '../processes.ts';
+import { cpuMs, rssBytes } from '../processes.ts';
 import { progress } from '../report.ts';
 import { median } from '../stats.ts';
 
@@ -12,7 +12,7 @@ export interface Comparison {
   readonly plugin: readonly LoadRequest[];
 }
 
-/** Medians over the rounds of plugin to bare, each round's two runs being neighbours in time. */
+/** Medians over the rounds of plugin to bare, each round's two runs being neighbours in time; NaN after wrong answers. */
 export interface Ratios {
   readonly throughput: number;
   readonly p50: number;
@@ -79,12 +79,16 @@ export async function compare(stage: Stage, comparison: Comparison): Promise<Rat
       },
     });
   }
+  const { corePid, hostPid } = product;
+  report.memory(`${what}, at once`, rssBytes(corePid), rssBytes(hostPid));
+  // A refusal can be quicker than an answer: such figures say nothing.
+  const isSound = [...runs.bare, ...runs.plugin].every(({ wrong }) => wrong === 0);
   const ratios = (pick: (run: Run) => number) =>
     runs.plugin.map((run, round) => pick(run) / pick(runs.bare[round] as Run));
   const throughput = ratios(({ perSecond }) => perSecond);
   return {
-    throughput: median(throughput),
-    p50: median(ratios(({ p50Us }) => p50Us)),
+    throughput: isSound ? median(throughput) : Number.NaN,
+    p50: isSound ? median(ratios(({ p50Us }) => p50Us)) : Number.NaN,
     spread: `rounds ${Math.min(...throughput).toFixed(2)} to ${Math.max(...throughput).toFixed(2)}`,
   };
 }

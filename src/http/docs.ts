@@ -49,6 +49,8 @@ export function docsRoutes({ corePaths, pluginPaths }: DocsDeps) {
     },
   });
   return new Elysia()
+    // Until there is a page of its own, the reference is what a browser finds.
+    .get('/', ({ redirect }) => redirect('/api/docs'), { detail: { hide: true } })
     .get('/api/openapi.json', () => openapiDocument(corePaths(), pluginPaths()), { detail: { hide: true } })
     .get('/api/docs', () => PAGE, page(HTML))
     .get('/api/docs/errors', () => errorsHtml(), page(HTML))

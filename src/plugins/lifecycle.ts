@@ -43,6 +43,8 @@ export interface LifecycleDeps {
   readonly dispatcher: () => Dispatcher;
   /** Removes what the plugin kept: storage, and whatever other rooms hold for it. */
   readonly dropData: (plugin: string, trx: Trx) => Promise<void>;
+  /** Whether there is any of it: an uninstall may have kept it. */
+  readonly hasData: (plugin: string) => Promise<boolean>;
   /** Forgets what is in memory under the plugin's name: log, meters. */
   readonly forget: (plugin: string) => void;
 }
@@ -165,11 +167,12 @@ export class Lifecycle {
     const settings = settingsFor(manifest, request.config, stored, enabled);
     const limits = known?.row.limits ?? {};
     const load = { pkg: request.pkg, manifest, config: settings.plain, grants, limits };
+    const kept = known === null && (await this.#deps.hasData(manifest.name));
 
     await vault.put(manifest.name, settings.secrets);
     let instance: Instance | null = null;
     try {
-      if (enabled) instance = await this.#load(load, settings);
+      if (enabled) instance = await this.#load(load, settings, stored);
       const archive = request.source === 'upload' ? await packArchive(request.pkg) : null;
       const row = await db.transaction().execute(async (trx) => {
         if (archive !== null) await savePackage(trx, request.pkg.digest, archive);
@@ -185,6 +188,7 @@ export class Lifecycle {
         const event = known === null ? 'plugin.installed' : 'plugin.upgraded';
         await publish(trx, { name: event, data: { plugin: manifest.name, version: manifest.version } });
         await writeAudit(trx, actor, event, manifest.name, { version: manifest.version, grants });
+        assertAlive(instance);
         return saved;
       });
       const plugin = known ?? claim ?? new Plugin(row, manifest, request.folder);
@@ -202,7 +206,7 @@ export class Lifecycle {
       return plugin;
     } catch (error) {
       instance?.guest.dispose();
-      if (known === null) await this.#dropAll(manifest.name);
+      if (known === null) await this.#dropAll(manifest.name, kept);
       else await vault.put(manifest.name, stored.secrets);
       throw error;
     }
@@ -244,7 +248,7 @@ export class Lifecycle {
     await vault.put(row.name, settings.secrets);
     let instance: Instance | null = null;
     try {
-      if (fresh) instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings);
+      if (fresh) instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings, stored);
       plugin.row = await db.transaction().execute(async (trx) => {
         const saved = await updatePlugin(trx, row.name, {
           enabled,
@@ -258,6 +262,7 @@ export class Lifecycle {
           await publish(trx, { name: event, data: { plugin: row.name, version: manifest.version } });
         }
         await writeAudit(trx, actor, 'plugin.changed', row.name, { fields: Object.keys(change), grants, enabled });
+        assertAlive(instance);
         return saved;
       });
     } catch (error) {
@@ -266,7 +271,7 @@ export class Lifecycle {
       throw error;
     }
     plugin.manifest = manifest;
-    this.#deps.redactor.set(row.name, Object.values(settings.secrets));
+    this.#redact(row.name, stored, settings);
     this.#indexPrefixes();
     if (instance !== null) {
       plugin.strikes = [];
@@ -324,15 +329,21 @@ export class Lifecycle {
       row.source === 'folder'
         ? [...new Set([...row.grants, ...manifest.permissions])]
         : this.#deps.permissions.resolve(manifest, null, row.grants);
-    const settings = storedSettings(manifest, await this.#stored(plugin));
+    const stored = await this.#stored(plugin);
+    const settings = storedSettings(manifest, stored);
     const { limits } = row;
-    const instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings);
+    const instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings, stored);
     return { instance, digest: pkg.digest };
   }
 
-  #load(load: Parameters<typeof loadPlugin>[1], settings: Settings): Promise<Instance> {
-    this.#deps.redactor.set(load.manifest.name, Object.values(settings.secrets));
+  #load(load: Parameters<typeof loadPlugin>[1], settings: Settings, stored: Settings): Promise<Instance> {
+    this.#redact(load.manifest.name, stored, settings);
     return loadPlugin(this.#deps.loader, load);
+  }
+
+  /** Old secrets too: an instance that drains, or goes on because the new one failed, still knows them. */
+  #redact(plugin: string, stored: Settings, settings: Settings): void {
+    this.#deps.redactor.set(plugin, [...Object.values(stored.secrets), ...Object.values(settings.secrets)]);
   }
 
   /**
@@ -436,7 +447,7 @@ export class Lifecycle {
         registrations.subscriptions.map(({ pattern }) => pattern),
       );
     await store();
-    if (instance.guest.gone) throw new CodedError('plugin_load_failed', 'The plugin ended while it was loaded');
+    assertAlive(instance);
     const scheduled = this.#deps.schedules.replace(plugin.name, registrations.jobs);
     plugin.state = { kind: 'active', instance, reloadFailure: null };
     registrations.onChange = (kind) => {
@@ -529,13 +540,15 @@ export class Lifecycle {
     return { plain: plugin.row.config, secrets: await this.#deps.vault.getAll(plugin.name) };
   }
 
-  /** Undoes what a plugin that never became one left behind. */
-  async #dropAll(name: string): Promise<void> {
+  /** Undoes what a plugin that never became one left behind; data that was kept from an earlier one stays. */
+  async #dropAll(name: string, keepData: boolean): Promise<void> {
     await this.#deps.db.transaction().execute(async (trx) => {
+      await deletePlugin(trx, name);
       await this.#deps.vault.dropPlugin(name, trx);
-      await this.#deps.dropData(name, trx);
+      if (!keepData) await this.#deps.dropData(name, trx);
     });
     this.#deps.redactor.drop(name);
+    this.#deps.forget(name);
   }
 
   #indexPrefixes(): void {
@@ -545,6 +558,11 @@ export class Lifecycle {
       if (alias !== undefined && !this.#prefixes.has(alias)) this.#prefixes.set(alias, plugin);
     }
   }
+}
+
+/** @throws CodedError `plugin_load_failed` when its isolate did not outlive its load */
+function assertAlive(instance: Instance | null): void {
+  if (instance?.guest.gone) throw new CodedError('plugin_load_failed', 'The plugin ended while it was loaded');
 }
 
 const NOTHING: Settings = { plain: {}, secrets: {} };

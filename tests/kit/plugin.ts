@@ -34,9 +34,12 @@ export function pluginPackage(source: PluginSource): Promise<Uint8Array> {
   return packArchive({ files, digest: '', bytes: 0 } satisfies PackageFiles);
 }
 
-/** The package of a folder below tests/fixtures/plugins. */
-export async function fixturePackage(name: string): Promise<Uint8Array> {
-  return packArchive(await readFolder(join(FIXTURES, name)));
+/** The package of a folder below tests/fixtures/plugins, with other facts in its manifest where `manifest` has them. */
+export async function fixturePackage(folder: string, manifest: object = {}): Promise<Uint8Array> {
+  const { files, ...rest } = await readFolder(join(FIXTURES, folder));
+  const facts = JSON.parse(new TextDecoder().decode(files.get('manifest.json'))) as object;
+  const changed = new TextEncoder().encode(JSON.stringify({ ...facts, ...manifest }));
+  return packArchive({ ...rest, files: new Map([...files, ['manifest.json', changed]]) });
 }
 
 /** Writes the files of a plugin into a folder, made if need be; files that are there and not named stay. */
