@@ -160,7 +160,7 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   const lifecycle = new Lifecycle({
     db,
     log,
-    loader: { supervisor, bundler, registrations, meters, residents, logOf: (plugin) => writeLog(plugin) },
+    loader: { log, supervisor, bundler, registrations, meters, residents, logOf: (plugin) => writeLog(plugin) },
     vault,
     redactor,
     schedules,

@@ -26,17 +26,16 @@ interface LoadInfo {
 }
 
 /**
- * Makes the world of one plugin. Run once, by the host, before any plugin code.
+ * Makes the world of one plugin. Run once, by the host, before any plugin code and before it is known which plugin it
+ * will be: the host keeps an isolate ready.
  *
  * @param random strong random bytes as latin1 text
- * @param loadInfo JSON of LoadInfo
  */
-function boot(random: (bytes: number) => string, loadInfo: string) {
-  const info = parse(loadInfo) as LoadInfo;
-  let config = info.config;
+function boot(random: (bytes: number) => string) {
+  let config: Record<string, unknown> = {};
   let plugin: PluginObject = {};
   const clock = monotonicClock();
-  const identity = freeze({ name: info.name, version: info.version });
+  const identity = { name: '', version: '' };
   const host = createHost(identity, () => config);
   const log = createLog(host);
 
@@ -96,8 +95,17 @@ function boot(random: (bytes: number) => string, loadInfo: string) {
   return {
     enter: (heads: string, ...bodies: string[]): void => receive(heads, bodies),
     drain,
-    /** Runs the bundle's top level; answers the error as JSON when it throws. */
-    define(factory: (module: object, exports: object, require: unknown) => void): string | undefined {
+    /**
+     * Says which plugin it is and runs the bundle's top level; answers the error as JSON when it throws.
+     *
+     * @param loadInfo JSON of LoadInfo
+     */
+    define(factory: (module: object, exports: object, require: unknown) => void, loadInfo: string): string | undefined {
+      const info = parse(loadInfo) as LoadInfo;
+      identity.name = info.name;
+      identity.version = info.version;
+      freeze(identity);
+      config = info.config;
       const module: { exports: unknown } = { exports: {} };
       try {
         factory(module, module.exports as object, requireNothing);

@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { randomBytes } from 'node:crypto';
-import ivm from 'isolated-vm';
 import type { Frame } from '../protocol/frame.ts';
 import { FLAG, type GoneReason, type GuestError, KIND, type LoadHead } from '../protocol/messages.ts';
+import type { Booted } from './boot.ts';
 import { plainError } from './errors.ts';
 import { Lanes } from './lanes.ts';
 import { type Outgoing, readMailbox } from './mailbox.ts';
@@ -12,33 +11,14 @@ export interface IsolateEvents {
   onGone(isolate: number, reason: GoneReason, error: GuestError | null): void;
 }
 
-/** The prelude, with V8's cached code of it, that this process made itself. */
-export interface Prelude {
-  readonly code: string;
-  readonly cachedData: ivm.ExternalCopy<ArrayBuffer> | undefined;
-}
-
-/** What the prelude's boot answers. */
-export interface BootParts {
-  enter: (heads: string, ...bodies: string[]) => void;
-  drain: () => string;
-  define: (factory: unknown) => string | undefined;
-}
-
-/** How the prelude is called in stacks; V8's cached code is bound to it. */
-export const PRELUDE_FILE = 'streamspace:prelude';
-/** Bytes of strong randomness that one callback from the guest may ask for. */
-const MAX_RANDOM_BYTES = 65_536;
-
 /** One plugin's isolate: a queue in, a mailbox out, and the rule of how to enter it. */
 export class GuestIsolate {
   readonly id: number;
-  readonly #isolate: ivm.Isolate;
   readonly #cpuMs: number;
   readonly #lanes: Lanes;
   readonly #events: IsolateEvents;
-  #enter: ivm.Reference | null = null;
-  #drain: ivm.Reference | null = null;
+  /** Null until the load has begun. */
+  #booted: Booted | null = null;
   #heads = '';
   #bodies: string[] = [];
   #queued: number[] = [];
@@ -52,47 +32,30 @@ export class GuestIsolate {
     this.#events = events;
     this.#cpuMs = head.cpuMs;
     this.#lanes = new Lanes(head.cpuMs);
-    this.#isolate = new ivm.Isolate({
-      memoryLimit: head.memoryMb,
-      onCatastrophicError: (message) => this.#end('catastrophic', plainError(new Error(message))),
-    });
   }
 
-  /** Boots the prelude and runs the bundle's top level; messages that came meanwhile are delivered after it. */
-  async load(prelude: Prelude, bundle: string, head: LoadHead): Promise<void> {
-    const isolate = this.#isolate;
-    const context = await isolate.createContext();
-    const script = await isolate.compileScript(prelude.code, {
-      filename: PRELUDE_FILE,
-      ...(prelude.cachedData === undefined ? {} : { cachedData: prelude.cachedData }),
-    });
-    const boot = await script.run(context, { reference: true, timeout: head.loadMs });
-    const random = new ivm.Callback((bytes: unknown) => {
-      const count = typeof bytes === 'number' && bytes > 0 && bytes <= MAX_RANDOM_BYTES ? Math.floor(bytes) : 0;
-      return randomBytes(count).toString('latin1');
-    });
-    const plugin = JSON.stringify({ name: head.plugin, version: head.version, config: head.config });
-    const parts = (await boot.apply(undefined, [random, plugin], {
-      result: { reference: true },
-      timeout: head.loadMs,
-    })) as ivm.Reference<BootParts>;
-    this.#enter = parts.getSync('enter', { reference: true });
-    this.#drain = parts.getSync('drain', { reference: true });
-    const define = parts.getSync('define', { reference: true });
+  /** Moves into an isolate and runs the bundle's top level; messages that came meanwhile are delivered after it. */
+  async load(booted: Booted, bundle: string, head: LoadHead): Promise<void> {
+    if (this.#gone) {
+      booted.isolate.dispose();
+      return;
+    }
+    this.#booted = booted;
+    booted.onCatastrophic = (message) => this.#end('catastrophic', plainError(new Error(message)));
+    const { isolate, context, define, drain } = booted;
     // The wrapper's line is taken off again, so that positions are the bundle's own.
     const factory = await isolate.compileScript(`(function (module, exports, require) {\n${bundle}\n})`, {
       filename: `plugin:${head.plugin}`,
       lineOffset: -1,
     });
     const factoryRef = await factory.run(context, { reference: true, timeout: head.loadMs });
-    const failure: unknown = await define.apply(undefined, [factoryRef.derefInto()], {
-      result: { copy: true },
-      timeout: head.loadMs,
-    });
-    for (const reference of [boot, parts, define, factoryRef]) reference.release();
+    const info = JSON.stringify({ name: head.plugin, version: head.version, config: head.config });
+    const failure = await define.apply(undefined, [factoryRef.derefInto(), info], { timeout: head.loadMs });
+    define.release();
+    factoryRef.release();
     if (typeof failure === 'string') throw new LoadFailure(JSON.parse(failure) as GuestError);
     this.#busy = false;
-    this.#collect(await this.#drain.apply(undefined, [], { timeout: this.#cpuMs }));
+    this.#collect(await drain.apply(undefined, [], { timeout: this.#cpuMs }));
     this.flush();
   }
 
@@ -126,12 +89,13 @@ export class GuestIsolate {
 
   /** CPU milliseconds since the last time and bytes of heap; null when it did not run since. */
   stats(): readonly [isolate: number, cpuMs: number, heapBytes: number] | null {
-    if (this.#gone || this.#busy) return null;
-    const cpu = this.#isolate.cpuTime;
+    if (this.#gone || this.#busy || this.#booted === null) return null;
+    const { isolate } = this.#booted;
+    const cpu = isolate.cpuTime;
     if (cpu === this.#reportedCpu) return null;
     const spent = Number(cpu - this.#reportedCpu) / 1e6;
     this.#reportedCpu = cpu;
-    const heap = this.#isolate.getHeapStatisticsSync();
+    const heap = isolate.getHeapStatisticsSync();
     return [this.id, spent, heap.used_heap_size + heap.externally_allocated_size];
   }
 
@@ -144,8 +108,8 @@ export class GuestIsolate {
     let text: unknown;
     this.#busy = true;
     try {
-      this.#enter?.applySync(undefined, [heads, ...bodies], { timeout: this.#cpuMs });
-      text = this.#drain?.applySync(undefined, [], { timeout: this.#cpuMs });
+      this.#booted?.enter.applySync(undefined, [heads, ...bodies], { timeout: this.#cpuMs });
+      text = this.#booted?.drain.applySync(undefined, [], { timeout: this.#cpuMs });
     } catch (error) {
       this.#fail(error);
       return;
@@ -156,16 +120,17 @@ export class GuestIsolate {
   }
 
   async #enterOnPool(heads: string, bodies: string[], lanes: readonly number[]): Promise<void> {
+    const { isolate, enter, drain } = this.#booted as Booted;
     this.#busy = true;
-    const before = this.#isolate.wallTime;
+    const before = isolate.wallTime;
     try {
       // Both are queued at once, so that the pool thread takes them in one go.
-      const entered = this.#enter?.apply(undefined, [heads, ...bodies], { timeout: this.#cpuMs });
-      const drained = this.#drain?.apply(undefined, [], { timeout: this.#cpuMs });
+      const entered = enter.apply(undefined, [heads, ...bodies], { timeout: this.#cpuMs });
+      const drained = drain.apply(undefined, [], { timeout: this.#cpuMs });
       await Promise.all([entered, drained]);
       if (this.#gone) return;
       this.#busy = false;
-      this.#lanes.record(lanes, Number(this.#isolate.wallTime - before) / 1e6);
+      this.#lanes.record(lanes, Number(isolate.wallTime - before) / 1e6);
       this.#collect(await drained);
     } catch (error) {
       this.#fail(error);
@@ -212,7 +177,8 @@ export class GuestIsolate {
     this.#heads = '';
     this.#bodies = [];
     this.#queued = [];
-    if (!this.#isolate.isDisposed) this.#isolate.dispose();
+    const isolate = this.#booted?.isolate;
+    if (isolate !== undefined && !isolate.isDisposed) isolate.dispose();
     this.#events.onGone(this.id, reason, error);
   }
 }

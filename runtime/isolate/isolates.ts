@@ -1,4 +1,3 @@
-import ivm from 'isolated-vm';
 import type { Channel } from '../channel.ts';
 import type { Frame } from '../protocol/frame.ts';
 import { CHANNEL_LIMITS } from '../protocol/limits.ts';
@@ -12,8 +11,10 @@ import {
   type LoadHead,
   type StatsHead,
 } from '../protocol/messages.ts';
-import { type BootParts, GuestIsolate, PRELUDE_FILE, type Prelude } from './guest-isolate.ts';
+import { SpareIsolate } from './boot.ts';
+import { GuestIsolate } from './guest-isolate.ts';
 import type { Outgoing } from './mailbox.ts';
+import { compilePrelude } from './prelude.ts';
 
 /** What a guest may send on; the rest is a breach of the protocol. */
 const FROM_GUEST: ReadonlySet<number> = new Set([
@@ -27,6 +28,8 @@ const FROM_GUEST: ReadonlySet<number> = new Set([
 ]);
 /** Longest timer of Node, in milliseconds; a later one is asked for again by the prelude. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Milliseconds after a load: first the plugin's `onLoad` has the threads for itself. */
+const REFILL_AFTER_MS = 20;
 /** Bytes of text moved through isolates after which their external strings are collected (DESIGN 6, last point). */
 const COLLECT_AFTER_BYTES = 64 * 1024 * 1024;
 
@@ -35,7 +38,7 @@ export class Isolates {
   readonly #channel: Channel;
   readonly #isolates = new Map<number, GuestIsolate>();
   readonly #touched = new Set<GuestIsolate>();
-  #prelude: Prelude | null = null;
+  #spare: SpareIsolate | null = null;
   #moved = 0;
 
   constructor(channel: Channel) {
@@ -46,7 +49,8 @@ export class Isolates {
   receive(frame: Frame): void {
     switch (frame.kind) {
       case KIND.boot:
-        this.#prelude = compilePrelude(frame.body.toString('utf8'));
+        this.#spare = new SpareIsolate(compilePrelude(frame.body.toString('utf8')), Number(frame.head));
+        this.#spare.refill();
         return;
       case KIND.load:
         this.#load(frame);
@@ -72,30 +76,29 @@ export class Isolates {
     this.#channel.flush();
     if (this.#moved > COLLECT_AFTER_BYTES) {
       this.#moved = 0;
-      globalThis.gc?.({ type: 'minor' });
+      globalThis.gc?.({ type: 'major' });
     }
   }
 
   #load(frame: Frame): void {
     const head = JSON.parse(frame.head) as LoadHead;
     const id = frame.isolate;
-    const prelude = this.#prelude;
-    if (prelude === null) throw new Error('load before boot');
-    let isolate: GuestIsolate;
-    try {
-      isolate = new GuestIsolate(id, head, {
-        onMessage: (from, message) => this.#onMessage(from, message),
-        onGone: (from, reason, error) => this.#onGone(from, reason, error),
-      });
-    } catch (error) {
-      this.#onGone(id, 'load', { name: 'Error', message: String(error), stack: '', code: null });
-      return;
-    }
+    const spare = this.#spare;
+    if (spare === null) throw new Error('load before boot');
+    const isolate = new GuestIsolate(id, head, {
+      onMessage: (from, message) => this.#onMessage(from, message),
+      onGone: (from, reason, error) => this.#onGone(from, reason, error),
+    });
     this.#isolates.set(id, isolate);
-    isolate.load(prelude, frame.body.toString('utf8'), head).then(
-      () => this.#channel.send(KIND.loaded, 0, id, 0, '', null),
-      (error: unknown) => isolate.fail('load', error),
-    );
+    const bundle = frame.body.toString('utf8');
+    spare
+      .take(head.memoryMb)
+      .then((booted) => isolate.load(booted, bundle, head))
+      .then(
+        () => this.#channel.send(KIND.loaded, 0, id, 0, '', null),
+        (error: unknown) => isolate.fail('load', error),
+      )
+      .finally(() => setTimeout(() => spare.refill(), REFILL_AFTER_MS));
   }
 
   #onMessage(id: number, message: Outgoing): void {
@@ -160,40 +163,4 @@ export class Isolates {
     const head: StatsHead = { rss: process.memoryUsage.rss(), isolates };
     this.#channel.send(KIND.pong, 0, 0, id, JSON.stringify(head), null);
   }
-}
-
-/** The script's value is the prelude's `boot`, which it leaves in the global scope; a plugin never sees it there. */
-const TAKE_BOOT = '\n;(() => { const { boot } = globalThis; delete globalThis.boot; return boot; })()';
-
-/** One request through the prelude, so that V8 compiles what each plugin will run first. */
-const WARM_UP = JSON.stringify([
-  [KIND.invoke, 1, 1, 0, { p: { m: 'GET', u: 'http://localhost/', h: {}, p: {}, user: null } }],
-]);
-
-/**
- * Compiles the prelude in an isolate of its own, for the cached code that all others start from. It is booted there and
- * answers a request first: V8's cache then holds what ran, not only what the parser took for eager.
- */
-function compilePrelude(source: string): Prelude {
-  const code = source + TAKE_BOOT;
-  const isolate = new ivm.Isolate({ memoryLimit: 64 });
-  const context = isolate.createContextSync();
-  const filename = PRELUDE_FILE;
-  const boot = isolate.compileScriptSync(code, { filename }).runSync(context, { reference: true });
-  const random = new ivm.Callback((bytes: number) => '\u0000'.repeat(bytes));
-  const info = JSON.stringify({ name: 'warm-up', version: '0.0.0', config: {} });
-  const parts = boot.applySync(undefined, [random, info], { result: { reference: true } }) as ivm.Reference<BootParts>;
-  const factory = isolate
-    .compileScriptSync("(m) => { m.exports = {}; streamspace.api.get('/', () => ({}), { auth: 'public' }); }")
-    .runSync(context, { reference: true });
-  parts.getSync('define', { reference: true }).applySync(undefined, [factory.derefInto()]);
-  parts.getSync('enter', { reference: true }).applySync(undefined, [WARM_UP]);
-  parts.getSync('drain', { reference: true }).applySync(undefined, []);
-  const script: ivm.Script & ivm.CachedDataResult = isolate.compileScriptSync(code, {
-    filename,
-    produceCachedData: true,
-  });
-  const { cachedData } = script;
-  isolate.dispose();
-  return { code, cachedData };
 }

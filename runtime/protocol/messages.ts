@@ -7,7 +7,7 @@ export const KIND = {
   load: 1,
   dispose: 2,
   ping: 3,
-  /** First of all: the prelude's code is the body. */
+  /** First of all: the prelude's code is the body, the megabytes that most isolates get the head. */
   boot: 4,
   // core -> guest
   invoke: 10,

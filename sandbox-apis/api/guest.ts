@@ -122,7 +122,6 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h:
 const JSON_HEADERS: [string, string][] = [['content-type', 'application/json']];
 
 export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): ApiApi {
-  const prefix = `/api/plugins/${host.plugin.name}`;
   const middlewares: Middleware[] = [];
 
   class Context {
@@ -214,20 +213,24 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
     const chain = middlewares.slice();
     const parsed = endpoint.validation?.body !== undefined;
 
-    host.register('api.register', wireOf(endpoint, prefix), (head: RequestHead, invocation) => {
-      const stream = invocation.stream === null ? null : host.readStream(invocation.stream);
-      const made = web.makeRequest(
-        { method: head.m, url: head.u, headers: Object.entries(head.h) },
-        { text: invocation.body, binary: invocation.binary, stream },
-        invocation.controller,
-      );
-      const request = rewrite === null ? made : rewrite(made);
-      const ctx = new Context(head, invocation, parsed);
-      const context = ctx as unknown as RequestContext<never>;
-      const answer = chain.length === 0 ? handler(request, context) : around(chain, request, ctx, handler);
-      if (answer instanceof Promise) return answer.then((value) => reply(value, ctx));
-      return reply(answer, ctx);
-    });
+    host.register(
+      'api.register',
+      wireOf(endpoint, `/api/plugins/${host.plugin.name}`),
+      (head: RequestHead, invocation) => {
+        const stream = invocation.stream === null ? null : host.readStream(invocation.stream);
+        const made = web.makeRequest(
+          { method: head.m, url: head.u, headers: Object.entries(head.h) },
+          { text: invocation.body, binary: invocation.binary, stream },
+          invocation.controller,
+        );
+        const request = rewrite === null ? made : rewrite(made);
+        const ctx = new Context(head, invocation, parsed);
+        const context = ctx as unknown as RequestContext<never>;
+        const answer = chain.length === 0 ? handler(request, context) : around(chain, request, ctx, handler);
+        if (answer instanceof Promise) return answer.then((value) => reply(value, ctx));
+        return reply(answer, ctx);
+      },
+    );
   }
 
   async function around(

@@ -7,6 +7,9 @@ export type When = JobRegistration['when'];
 
 /** Enough ticks to meet the narrowest gap of any minute or hour pattern. */
 const GAPS_LOOKED_AT = 61;
+/** Patterns that were found good: looking at all these ticks takes longer than the rest of a plugin's load. */
+const ACCEPTED = new Set<string>();
+const ACCEPTED_KEPT = 1_000;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** The pattern, read by croner: 5 or 6 fields or an alias (OCPS 1.4). It has no timer of its own. */
@@ -25,6 +28,8 @@ export function parseCron(
 ): When {
   const refuse = (reason: string) => new CodedError('invalid_input', `cron: "${cron}" is not valid: ${reason}`);
   if (!isTimezone(timezone)) throw new CodedError('invalid_input', `timezone: "${timezone}" is not an IANA time zone`);
+  const key = JSON.stringify([cron, timezone, minIntervalMs]);
+  if (ACCEPTED.has(key)) return { cron, timezone };
   let ticks: Date[];
   try {
     const pattern = read(cron, timezone);
@@ -38,6 +43,8 @@ export function parseCron(
   if (ticks.length === 0) throw refuse('it never comes due');
   const narrow = ticks.some((tick, i) => i > 0 && tick.getTime() - (ticks[i - 1] as Date).getTime() < minIntervalMs);
   if (narrow) throw refuse(`it comes due more often than every ${minIntervalMs} ms`);
+  if (ACCEPTED.size >= ACCEPTED_KEPT) ACCEPTED.clear();
+  ACCEPTED.add(key);
   return { cron, timezone };
 }
 

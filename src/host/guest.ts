@@ -211,10 +211,7 @@ export class Guest {
   onGone(reason: GoneReason | 'host', error: GuestError | null): void {
     if (this.#gone) return;
     this.#gone = true;
-    const failure =
-      reason === 'cpu' || reason === 'memory'
-        ? new CodedError(reason === 'cpu' ? 'plugin_deadline' : 'plugin_error', goneMessage(reason))
-        : unavailable();
+    const failure = goneFailure(reason);
     for (const pending of this.#pending.values()) pending.reject(failure);
     this.#pending.clear();
     this.streams.close(failure);
@@ -235,8 +232,20 @@ export class Guest {
   }
 }
 
-function goneMessage(reason: 'cpu' | 'memory'): string {
-  return reason === 'cpu' ? 'The plugin ran longer than its CPU limit' : 'The plugin used more memory than its limit';
+/** What whoever waited is told: the plugin's own doing is an error of the plugin, the rest will pass. */
+function goneFailure(reason: GoneReason | 'host'): CodedError {
+  switch (reason) {
+    case 'cpu':
+      return new CodedError('plugin_deadline', 'The plugin ran longer than its CPU limit');
+    case 'memory':
+      return new CodedError('plugin_error', 'The plugin used more memory than its limit');
+    case 'protocol':
+      return new CodedError('plugin_error', 'The plugin broke the protocol of its isolate');
+    case 'catastrophic':
+      return new CodedError('plugin_error', 'The plugin brought its isolate down');
+    default:
+      return unavailable();
+  }
 }
 
 function unavailable(): CodedError {

@@ -2,12 +2,13 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { Subprocess } from 'bun';
 import type { Frame } from '../../runtime/protocol/frame.ts';
 import { type GoneReason, KIND, type LoadHead } from '../../runtime/protocol/messages.ts';
+import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Log } from '../log.ts';
 import { type HostChannel, openChannel } from './channel.ts';
 import { type HostFiles, type Layer, wrap } from './confinement.ts';
 import { decodeGuestError, decoder } from './decode.ts';
 import { Guest, type GuestEvents } from './guest.ts';
-import { HOST_LIMITS } from './limits.ts';
+import { HOST_LIMITS, PLUGIN_LIMITS } from './limits.ts';
 
 const Reach = Type.Object({
   env: Type.Boolean(),
@@ -113,7 +114,7 @@ export class IsolateHost {
       },
     });
     try {
-      channel.send(KIND.boot, 0, 0, 0, 0, '', options.prelude);
+      channel.send(KIND.boot, 0, 0, 0, 0, String(PLUGIN_LIMITS.memoryMb.default), options.prelude);
       host = new IsolateHost(options, child, channel, await started.promise, guests);
       return host;
     } catch (error) {
@@ -135,10 +136,10 @@ export class IsolateHost {
   /**
    * Makes an isolate and runs the bundle's top level in it.
    *
-   * @throws LoadRefused with the guest's error, Error when the host is gone
+   * @throws LoadRefused with the guest's error, CodedError `plugin_unavailable` when the host is gone
    */
   load(id: number, head: LoadHead, bundle: string): Promise<Guest> {
-    if (this.#dead) return Promise.reject(new Error('the isolate host is gone'));
+    if (this.#dead) return Promise.reject(hostGone('it died before'));
     const guest = new Guest(id, this.#channel, this.#options.guests);
     this.#guests.set(id, guest);
     return new Promise((resolve, reject) => {
@@ -213,14 +214,17 @@ export class IsolateHost {
     this.#dead = true;
     this.#child.kill('SIGKILL');
     this.#channel.close();
-    const error = new Error(`the isolate host is gone: ${reason}`);
-    for (const load of this.#loads.values()) load.reject(error);
+    for (const load of this.#loads.values()) load.reject(hostGone(reason));
     this.#loads.clear();
     const guests = [...this.#guests.values()];
     this.#guests.clear();
     for (const guest of guests) guest.onGone('host', null);
     this.#options.onExit(reason);
   }
+}
+
+export function hostGone(reason: string): CodedError {
+  return new CodedError('plugin_unavailable', `The isolate host is gone: ${reason}`, { retryAfter: 1 });
 }
 
 /** The isolate could not be made, or the bundle's top level threw. */

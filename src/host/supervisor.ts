@@ -3,7 +3,7 @@ import type { Log } from '../log.ts';
 import { detectLayers, type HostFiles, type Layer, type LayerReport, readableByOthers } from './confinement.ts';
 import { hostFiles } from './files.ts';
 import type { Guest, GuestEvents } from './guest.ts';
-import { IsolateHost } from './isolate-host.ts';
+import { hostGone, IsolateHost } from './isolate-host.ts';
 import { HOST_LIMITS } from './limits.ts';
 
 export interface SupervisorOptions {
@@ -34,6 +34,8 @@ export class Supervisor {
   readonly #layers: readonly LayerReport[] = detectLayers();
   #host: IsolateHost | null = null;
   #starting: Promise<IsolateHost> | null = null;
+  /** The layer of the first host: no later one is confined less because a start went wrong. */
+  #layer: Layer | null = null;
   #startedAt = 0;
   #failures = 0;
   #restarts = 0;
@@ -59,9 +61,13 @@ export class Supervisor {
     return this.#lastIsolate;
   }
 
-  /** Loads a bundle into a host; waits for one when it is being started again. */
+  /**
+   * Loads a bundle into a host; waits for one when it is being started again.
+   *
+   * @throws LoadRefused, CodedError `plugin_unavailable` when there is no host
+   */
   async load(isolate: number, head: LoadHead, bundle: string): Promise<Guest> {
-    const host = this.#host ?? (await this.#spawn());
+    const host = this.#host ?? (await this.#spawn().catch(noHost));
     return host.load(isolate, head, bundle);
   }
 
@@ -92,12 +98,13 @@ export class Supervisor {
   }
 
   async #startHost(): Promise<IsolateHost> {
-    if (this.#stopped) throw new Error('the core stops');
     const pause = this.#failures === 0 ? 0 : Math.min(2 ** this.#failures * 50, HOST_LIMITS.respawnMs.longest);
     if (pause > 0) await Bun.sleep(pause);
+    if (this.#stopped) throw new Error('the core stops');
     let lastError: unknown;
     for (const { layer, available } of this.#layers) {
       if (!available || (layer === 'namespaces' && !readableByOthers(this.#files.entry))) continue;
+      if (this.#layer !== null && layer !== this.#layer) continue;
       try {
         return this.#take(await IsolateHost.start(this.#hostOptions(layer)));
       } catch (error) {
@@ -116,6 +123,7 @@ export class Supervisor {
 
   #take(host: IsolateHost): IsolateHost {
     this.#host = host;
+    this.#layer = host.layer;
     this.#startedAt = performance.now();
     const { reach } = host.ready;
     const reached = Object.entries(reach).flatMap(([what, got]) => (got ? [what] : []));
@@ -135,8 +143,22 @@ export class Supervisor {
     this.#restarts += 1;
     this.#failures = performance.now() - this.#startedAt > HOST_LIMITS.soundAfterMs ? 0 : this.#failures + 1;
     this.#options.log.error({ reason }, 'isolate host died, starting another');
-    this.#spawn().then(this.#options.onRespawn, (error: unknown) => {
-      if (!this.#stopped) this.#options.log.fatal({ err: error }, 'no isolate host can be started');
-    });
+    void this.#respawn();
   }
+
+  /** Starts another host, however many attempts it takes, and has the plugins loaded into it. */
+  async #respawn(): Promise<void> {
+    while (this.#host === null && !this.#stopped) {
+      try {
+        await this.#spawn();
+      } catch (error) {
+        if (!this.#stopped) this.#options.log.error({ err: error }, 'no isolate host can be started: trying again');
+      }
+    }
+    if (!this.#stopped) this.#options.onRespawn();
+  }
+}
+
+function noHost(error: unknown): never {
+  throw hostGone(error instanceof Error ? error.message : String(error));
 }

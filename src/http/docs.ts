@@ -48,14 +48,16 @@ export function docsRoutes({ corePaths, pluginPaths }: DocsDeps) {
       Object.assign(set.headers, PAGE_HEADERS, { 'content-type': type });
     },
   });
-  return new Elysia()
-    // Until there is a page of its own, the reference is what a browser finds.
-    .get('/', ({ redirect }) => redirect('/api/docs'), { detail: { hide: true } })
-    .get('/api/openapi.json', () => openapiDocument(corePaths(), pluginPaths()), { detail: { hide: true } })
-    .get('/api/docs', () => PAGE, page(HTML))
-    .get('/api/docs/errors', () => errorsHtml(), page(HTML))
-    .get('/api/docs/page.css', () => STYLE, page(CSS))
-    .get('/api/docs/start.js', () => START, page(SCRIPT))
-    .get('/api/docs/swagger-ui.css', () => file(swaggerUi('swagger-ui.css')), page(CSS))
-    .get('/api/docs/swagger-ui-bundle.js', () => file(swaggerUi('swagger-ui-bundle.js')), page(SCRIPT));
+  return (
+    new Elysia()
+      // Until there is a page of its own, the reference is what a browser finds.
+      .get('/', ({ redirect }) => redirect('/api/docs'), { detail: { hide: true } })
+      .get('/api/openapi.json', () => openapiDocument(corePaths(), pluginPaths()), { detail: { hide: true } })
+      .get('/api/docs', () => PAGE, page(HTML))
+      .get('/api/docs/errors', () => errorsHtml(), page(HTML))
+      .get('/api/docs/page.css', () => STYLE, page(CSS))
+      .get('/api/docs/start.js', () => START, page(SCRIPT))
+      .get('/api/docs/swagger-ui.css', () => file(swaggerUi('swagger-ui.css')), page(CSS))
+      .get('/api/docs/swagger-ui-bundle.js', () => file(swaggerUi('swagger-ui-bundle.js')), page(SCRIPT))
+  );
 }

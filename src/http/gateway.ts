@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox';
-import { RateLimiterMemory as Limiter, type RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { CHANNEL_LIMITS } from '../../runtime/protocol/limits.ts';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { RouteRegistration } from '../../sandbox-apis/_kit/registrations.ts';
 import { RESERVED_SEGMENTS } from '../../sandbox-apis/api/broker.ts';
 import { clientIp, type PeerSource } from '../auth/client-ip.ts';
+import { isSafeMethod } from '../auth/csrf.ts';
 import { demand, demandAdmin, type Principal } from '../auth/principal.ts';
 import type { Auth } from '../auth/service.ts';
 import { decoder } from '../host/decode.ts';
@@ -18,6 +18,7 @@ import { checkRequest } from '../plugins/route-checks.ts';
 import { readLimited, tooLarge } from './json-body.ts';
 import { requestHeaders, responseHeaders } from './plugin-headers.ts';
 import { problemResponse } from './problem.ts';
+import { RateWindows } from './rate-windows.ts';
 
 export interface GatewayDeps {
   readonly lifecycle: Lifecycle;
@@ -49,7 +50,7 @@ const decodeHead = decoder(
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
 /** Rate limits by registration: they go when the registration goes. */
-const limiters = new WeakMap<RouteRegistration, RateLimiterMemory>();
+const limiters = new WeakMap<RouteRegistration, RateWindows>();
 
 export interface Gateway {
   /** The answer of the plugin that lives at that address; null when no plugin does, and the core is to answer. */
@@ -78,16 +79,24 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
     },
   };
 
-  async function answer(plugin: Plugin, request: Request, server: PeerSource, target: Target): Promise<Response> {
+  async function answer(
+    plugin: Plugin,
+    request: Request,
+    server: PeerSource,
+    target: Target,
+    read: RequestBody | null = null,
+  ): Promise<Response> {
     const instance = plugin.instance ?? (await plugin.ready());
     const found = instance.registrations.find(request.method, target.below);
     if (found === null) throw unrouted(instance, request, target);
     const { registration, checks } = found.store;
     const admitted = admit(request, registration);
     const principal = admitted instanceof Promise ? await admitted : admitted;
-    const limited = registration.rateLimit === null ? null : await spend(registration, principal, request, server);
+    const limited = registration.rateLimit === null ? null : spend(registration, principal, request, server);
     const params = decodeParams(found.params);
-    const body = request.body === null ? NO_BODY : await readBody(request, checks?.body != null);
+    const body = read ?? (request.body === null ? NO_BODY : await readBody(request, checks?.body != null));
+    // Another version took over while the request came in: that one answers, by its own rules.
+    if (plugin.instance !== instance) return answer(plugin, request, server, target, body);
     const checked = checks === null ? null : checkRequest(checks, { params, search: target.search, body: body.bytes });
     const given = await instance.invoke({
       lane: registration.handler,
@@ -104,37 +113,48 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
 
   /** Who asks, if they may. @throws CodedError `unauthenticated`, `forbidden`, `csrf_failed` */
   function admit(request: Request, registration: RouteRegistration): Principal | null | Promise<Principal | null> {
-    if (registration.auth === 'public') return auth.resolvePrincipal(request);
+    if (registration.auth === 'public') return guest(request);
     const found = auth.authenticate(request);
     return found instanceof Promise
       ? found.then((principal) => demandOf(registration, principal))
       : demandOf(registration, found);
   }
 
+  /** Who calls what anyone may: a change that another site may have forged is not the signed-in user's. */
+  function guest(request: Request): Principal | null | Promise<Principal | null> {
+    if (isSafeMethod(request.method)) return auth.resolvePrincipal(request);
+    const nobody = (error: unknown): null => {
+      if (error instanceof CodedError && error.code === 'csrf_failed') return null;
+      throw error;
+    };
+    try {
+      const found = auth.authenticate(request);
+      return found instanceof Promise ? found.catch(nobody) : found;
+    } catch (error) {
+      return nobody(error);
+    }
+  }
+
   /** Counts the call; answers the `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers). */
-  async function spend(
+  function spend(
     registration: RouteRegistration,
     principal: Principal | null,
     request: Request,
     server: PeerSource,
-  ): Promise<[string, string][]> {
+  ): [string, string][] {
     const { max, windowMs } = registration.rateLimit as NonNullable<RouteRegistration['rateLimit']>;
-    let limiter = limiters.get(registration);
-    if (limiter === undefined) {
-      limiter = new Limiter({ points: max, duration: windowMs / 1000 });
-      limiters.set(registration, limiter);
+    let windows = limiters.get(registration);
+    if (windows === undefined) {
+      windows = new RateWindows(max, windowMs);
+      limiters.set(registration, windows);
     }
-    const key = principal?.userId ?? clientIp(request, server, trustProxy);
-    const result = await limiter.consume(key).catch((refused: unknown) => {
-      if (refused instanceof RateLimiterRes) return refused;
-      throw refused;
-    });
-    const reset = Math.ceil(result.msBeforeNext / 1000);
+    const { remaining, resetMs } = windows.spend(principal?.userId ?? clientIp(request, server, trustProxy));
+    const reset = Math.ceil(resetMs / 1000);
     const headers: [string, string][] = [
       ['ratelimit-policy', `"default";q=${max};w=${Math.ceil(windowMs / 1000)}`],
-      ['ratelimit', `"default";r=${result.remainingPoints};t=${reset}`],
+      ['ratelimit', `"default";r=${Math.max(0, remaining)};t=${reset}`],
     ];
-    if (result.consumedPoints > max) {
+    if (remaining < 0) {
       throw new CodedError('rate_limited', `More than ${max} calls in ${windowMs / 1000} s`, {
         retryAfter: Math.max(1, reset),
         rateLimit: headers,

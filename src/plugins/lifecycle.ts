@@ -17,6 +17,7 @@ import type { Vault } from '../secrets/vault.ts';
 import type { Instance } from './instance.ts';
 import { LIFECYCLE_LIMITS } from './limits.ts';
 import { type LoaderDeps, loadPlugin, toFailure } from './loader.ts';
+import { PackageCache } from './package-cache.ts';
 import { Plugin } from './plugin.ts';
 import { type Settings, settingsOf, storedSettings } from './settings.ts';
 import {
@@ -84,6 +85,8 @@ export class Lifecycle {
   readonly #deps: LifecycleDeps;
   readonly #plugins = new Map<string, Plugin>();
   readonly #prefixes = new Map<string, Plugin>();
+  readonly #packages = new PackageCache();
+  readonly #manifests = new WeakMap<PackageFiles, Manifest>();
   #stopping = false;
 
   constructor(deps: LifecycleDeps) {
@@ -248,7 +251,8 @@ export class Lifecycle {
     await vault.put(row.name, settings.secrets);
     let instance: Instance | null = null;
     try {
-      if (fresh) instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings, stored);
+      if (fresh)
+        instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings, stored);
       plugin.row = await db.transaction().execute(async (trx) => {
         const saved = await updatePlugin(trx, row.name, {
           enabled,
@@ -299,10 +303,10 @@ export class Lifecycle {
 
   async #swap(plugin: Plugin): Promise<void> {
     try {
-      const { instance, digest } = await this.#loadCurrent(plugin);
+      const { instance, digest, grants } = await this.#loadCurrent(plugin);
       const { version } = instance.parts.manifest;
       if (version !== plugin.row.version || digest !== plugin.row.packageDigest) {
-        plugin.row = await updatePlugin(this.#deps.db, plugin.name, { version, packageDigest: digest });
+        plugin.row = await updatePlugin(this.#deps.db, plugin.name, { version, packageDigest: digest, grants });
       }
       plugin.manifest = instance.parts.manifest;
       this.#indexPrefixes();
@@ -318,7 +322,7 @@ export class Lifecycle {
   }
 
   /** Loads the package as it is now, under the stored settings and grants. A folder's own wishes are granted. */
-  async #loadCurrent(plugin: Plugin): Promise<{ instance: Instance; digest: string }> {
+  async #loadCurrent(plugin: Plugin): Promise<{ instance: Instance; digest: string; grants: readonly string[] }> {
     const { row } = plugin;
     const pkg = await this.#packageOf(plugin);
     const manifest = this.manifestOf(pkg);
@@ -327,13 +331,13 @@ export class Lifecycle {
     }
     const grants =
       row.source === 'folder'
-        ? [...new Set([...row.grants, ...manifest.permissions])]
+        ? [...new Set([...row.grants, ...manifest.permissions])].sort()
         : this.#deps.permissions.resolve(manifest, null, row.grants);
     const stored = await this.#stored(plugin);
     const settings = storedSettings(manifest, stored);
     const { limits } = row;
     const instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings, stored);
-    return { instance, digest: pkg.digest };
+    return { instance, digest: pkg.digest, grants };
   }
 
   #load(load: Parameters<typeof loadPlugin>[1], settings: Settings, stored: Settings): Promise<Instance> {
@@ -440,12 +444,7 @@ export class Lifecycle {
   async #activate(plugin: Plugin, instance: Instance): Promise<void> {
     const before = plugin.instance;
     const { registrations } = instance;
-    const store = (): Promise<void> =>
-      replaceSubscriptions(
-        this.#deps.db,
-        plugin.name,
-        registrations.subscriptions.map(({ pattern }) => pattern),
-      );
+    const store = (): Promise<void> => this.#subscribe(plugin, registrations.subscriptions);
     await store();
     assertAlive(instance);
     const scheduled = this.#deps.schedules.replace(plugin.name, registrations.jobs);
@@ -466,17 +465,26 @@ export class Lifecycle {
     if (before !== null) void this.#drain(before, 'onUnload');
   }
 
+  /** Makes these the plugin's subscriptions; most loads change nothing. */
+  async #subscribe(plugin: Plugin, subscriptions: readonly { readonly pattern: string }[]): Promise<void> {
+    const patterns = [...new Set(subscriptions.map(({ pattern }) => pattern))].sort();
+    if (Bun.deepEquals(plugin.subscribed, patterns)) return;
+    plugin.subscribed = null;
+    await replaceSubscriptions(this.#deps.db, plugin.name, patterns);
+    plugin.subscribed = patterns;
+  }
+
   /** Takes everything away that the plugin registered, then lets its isolate go. */
   async #takeDown(plugin: Plugin, hook: 'onDisable' | 'onUnload'): Promise<void> {
     const live = plugin.instance;
     if (live === null) {
-      await replaceSubscriptions(this.#deps.db, plugin.name, []);
+      await this.#subscribe(plugin, []);
       await this.#deps.schedules.clear(plugin.name);
       return;
     }
     plugin.state = { kind: 'installed' };
     live.registrations.onChange = null;
-    await replaceSubscriptions(this.#deps.db, plugin.name, []);
+    await this.#subscribe(plugin, []);
     await this.#deps.schedules.clear(plugin.name);
     if (hook === 'onDisable') await this.#courtesy(live, 'onDisable', []);
     await this.#courtesy(live, 'onUnload', []);
@@ -487,7 +495,7 @@ export class Lifecycle {
   async #drain(instance: Instance, hook: string): Promise<void> {
     instance.registrations.onChange = null;
     const timeout = Promise.withResolvers<void>();
-    const timer = setTimeout(timeout.resolve, LIFECYCLE_LIMITS.drainMs);
+    const timer = setTimeout(timeout.resolve, Math.max(LIFECYCLE_LIMITS.drainMs, instance.limits.wallMsPerCall));
     await Promise.race([instance.guest.idle(), timeout.promise]);
     clearTimeout(timer);
     await this.#courtesy(instance, hook, []);
@@ -521,8 +529,14 @@ export class Lifecycle {
     );
   }
 
+  /** @throws CodedError `manifest_invalid` */
   manifestOf(pkg: PackageFiles): Manifest {
-    return parseManifest(pkg, { permissionPatterns: this.#deps.permissions.patterns });
+    let manifest = this.#manifests.get(pkg);
+    if (manifest === undefined) {
+      manifest = parseManifest(pkg, { permissionPatterns: this.#deps.permissions.patterns });
+      this.#manifests.set(pkg, manifest);
+    }
+    return manifest;
   }
 
   async #packageOf(plugin: Plugin): Promise<PackageFiles> {
@@ -531,9 +545,13 @@ export class Lifecycle {
       if (folder === null) throw new CodedError('plugin_load_failed', `The folder of ${row.name} is gone`);
       return readFolder(folder);
     }
+    const cached = this.#packages.get(row.packageDigest);
+    if (cached !== undefined) return cached;
     const archive = await readPackage(this.#deps.db, row.packageDigest);
     if (archive === null) throw new CodedError('plugin_load_failed', `The package of ${row.name} is gone`);
-    return readArchive(archive);
+    const pkg = await readArchive(archive);
+    this.#packages.add(pkg);
+    return pkg;
   }
 
   async #stored(plugin: Plugin): Promise<Settings> {

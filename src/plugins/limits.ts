@@ -19,7 +19,7 @@ export function resolveLimits(asked: Asked, set: Asked): PluginLimits {
 
 /** How long lifecycle steps may take, in milliseconds. */
 export const LIFECYCLE_LIMITS = {
-  /** An old version may finish what it has begun before it is let go. */
+  /** An old version may finish what it has begun before it is let go; calls have at least their own deadline. */
   drainMs: 10_000,
   /** `onUnload`, `onDisable` and the like: a courtesy, not a veto. */
   hookMs: 5_000,

@@ -3,6 +3,7 @@ import type { Resident } from '../broker/answer.ts';
 import { GuestFailure } from '../host/guest.ts';
 import { LoadRefused } from '../host/isolate-host.ts';
 import type { Supervisor } from '../host/supervisor.ts';
+import type { Log } from '../log.ts';
 import type { Bundler } from '../packages/bundle.ts';
 import type { Manifest } from '../packages/manifest.ts';
 import type { PackageFiles } from '../packages/read.ts';
@@ -14,6 +15,7 @@ import { StackMapper } from './source-map.ts';
 import type { PluginFailure } from './state.ts';
 
 export interface LoaderDeps {
+  readonly log: Log;
   readonly supervisor: Supervisor;
   readonly bundler: Bundler;
   readonly registrations: Registrations;
@@ -35,10 +37,12 @@ export interface LoadRequest {
 /**
  * Bundles a package and brings it up in an isolate of its own, `onLoad` included. Nothing is routed to it yet.
  *
- * @throws CodedError `bundle_failed`, `plugin_load_failed` (extra: `stack` in the plugin's own files)
+ * @throws CodedError `bundle_failed`, `plugin_load_failed` (extra: `stack` in the plugin's own files),
+ *   `plugin_unavailable` when the isolate host was lost, which is not the plugin's fault
  */
 export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promise<Instance> {
   const { manifest } = request;
+  const begun = performance.now();
   const bundle = await deps.bundler.bundle(request.pkg, manifest);
   const limits = resolveLimits(manifest.limits ?? {}, request.limits);
   const isolate = deps.supervisor.nextIsolate();
@@ -56,7 +60,9 @@ export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promis
     config: request.config,
   };
   try {
+    const bundled = performance.now();
     const guest = await deps.supervisor.load(isolate, head, bundle.code);
+    const made = performance.now();
     const instance = new Instance({
       guest,
       resident,
@@ -74,6 +80,13 @@ export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promis
       guest.dispose();
       throw error;
     }
+    const ms = (from: number, to: number): number => Math.round((to - from) * 100) / 100;
+    const done = performance.now();
+    const times = { bundleMs: ms(begun, bundled), isolateMs: ms(bundled, made), onLoadMs: ms(made, done) };
+    deps.log.info(
+      { plugin: manifest.name, version: manifest.version, ...times, ms: ms(begun, done) },
+      'loaded a plugin',
+    );
     return instance;
   } catch (error) {
     deps.registrations.close(isolate);
@@ -89,7 +102,7 @@ function loadFailed(error: unknown, stacks: StackMapper): CodedError {
     if (error.code === 'plugin_deadline') {
       return new CodedError('plugin_load_failed', 'The plugin did not finish loading within its deadline');
     }
-    return error.code === 'plugin_unavailable' ? new CodedError('plugin_load_failed', error.message) : error;
+    return error;
   }
   const guest = error instanceof LoadRefused || error instanceof GuestFailure ? error.guest : null;
   const message =

@@ -17,6 +17,8 @@ export class Plugin {
   #turn: Promise<unknown> = Promise.resolve();
   /** When isolates were lost, by `performance.now()`. */
   strikes: number[] = [];
+  /** Patterns that the database has for it; null when that is not known. */
+  subscribed: readonly string[] | null = null;
 
   constructor(row: PluginRow, manifest: Manifest | null, folder: string | null) {
     this.row = row;

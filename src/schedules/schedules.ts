@@ -63,9 +63,12 @@ export function createSchedules(deps: SchedulesDeps): Schedules {
       const before = jobsOf(plugin);
       const after = new Map<string, Job>();
       const fresh = new Map<string, Job>();
+      let changed = before.size !== registrations.length;
       for (const registration of registrations) {
         const kept = before.get(registration.name);
         if (kept && Bun.deepEquals(kept.when, registration.when)) {
+          const { overlap, catchUp } = kept.status();
+          changed ||= overlap !== registration.overlap || catchUp !== registration.catchUp;
           kept.adopt(registration);
           after.set(registration.name, kept);
           continue;
@@ -76,6 +79,8 @@ export function createSchedules(deps: SchedulesDeps): Schedules {
       }
       for (const [name, job] of before) if (after.get(name) !== job) job.end();
       plugins.set(plugin, after);
+      // A reload that changed nothing but the handlers has nothing to store.
+      if (!changed && fresh.size === 0) return;
       let rows: JobRow[] = [];
       try {
         rows = await writes.take(plugin, () => saveJobs(db, plugin, registrations, new Date(now)));

@@ -49,8 +49,10 @@ describe("the core's credentials never reach a plugin", () => {
 
     expect((await asAdmin('/me', 'GET')).body).toMatchObject({ email: core.admin.email });
     expect((await asAdmin('/headers', 'GET')).body.cookie).toBeUndefined();
-    // A cross-site page can make a browser send the cookie, and nothing more.
     expect((await asAdmin('/maybe', 'GET')).body).toEqual({ user: core.admin.email });
+    // A cross-site page can make a browser send the cookie, and nothing more.
+    expect((await asAdmin('/maybe', 'POST')).body).toEqual({ user: null });
+    expect((await asAdmin('/maybe', 'POST', { 'x-csrf-token': csrfToken })).body).toEqual({ user: core.admin.email });
     expect(await asAdmin('/private', 'POST')).toMatchObject({ status: 403, body: { code: 'csrf_failed' } });
     const crossSite = { 'x-csrf-token': csrfToken, origin: 'https://evil.example' };
     expect(await asAdmin('/private', 'POST', crossSite)).toMatchObject({ status: 403 });

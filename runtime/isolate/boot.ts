@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto';
+import ivm from 'isolated-vm';
+import { type BootParts, PRELUDE_FILE, type Prelude } from './prelude.ts';
+
+/** Bytes of strong randomness that one callback from the guest may ask for. */
+const MAX_RANDOM_BYTES = 65_536;
+/** Milliseconds that our own prelude may take; it takes two. */
+const BOOT_MS = 10_000;
+
+/** An isolate in which the prelude has run and no plugin yet. */
+export interface Booted {
+  readonly isolate: ivm.Isolate;
+  readonly context: ivm.Context;
+  readonly enter: ivm.Reference<BootParts['enter']>;
+  readonly drain: ivm.Reference<BootParts['drain']>;
+  readonly define: ivm.Reference<BootParts['define']>;
+  /** What to do when V8 gives the isolate up; whoever lives in it sets it. */
+  onCatastrophic: (message: string) => void;
+}
+
+export async function bootIsolate(prelude: Prelude, memoryMb: number): Promise<Booted> {
+  let booted: Booted | null = null;
+  const isolate = new ivm.Isolate({
+    memoryLimit: memoryMb,
+    onCatastrophicError: (message) => {
+      if (booted === null) throw new Error(message);
+      booted.onCatastrophic(message);
+    },
+  });
+  const context = await isolate.createContext();
+  const script = await isolate.compileScript(prelude.code, {
+    filename: PRELUDE_FILE,
+    ...(prelude.cachedData === undefined ? {} : { cachedData: prelude.cachedData }),
+  });
+  const boot = await script.run(context, { reference: true, timeout: BOOT_MS });
+  const random = new ivm.Callback((bytes: unknown) => {
+    const count = typeof bytes === 'number' && bytes > 0 && bytes <= MAX_RANDOM_BYTES ? Math.floor(bytes) : 0;
+    return randomBytes(count).toString('latin1');
+  });
+  const parts = (await boot.apply(undefined, [random], {
+    result: { reference: true },
+    timeout: BOOT_MS,
+  })) as ivm.Reference<BootParts>;
+  booted = {
+    isolate,
+    context,
+    enter: parts.getSync('enter', { reference: true }),
+    drain: parts.getSync('drain', { reference: true }),
+    define: parts.getSync('define', { reference: true }),
+    onCatastrophic: (message) => {
+      throw new Error(message);
+    },
+  };
+  boot.release();
+  parts.release();
+  return booted;
+}
+
+/**
+ * Keeps one isolate booted ahead of need: a load then only has the plugin's own part to do. Isolates are used once, so
+ * nothing of one plugin is ever seen by another.
+ */
+export class SpareIsolate {
+  readonly #prelude: Prelude;
+  readonly #memoryMb: number;
+  #spare: Promise<Booted> | null = null;
+
+  constructor(prelude: Prelude, memoryMb: number) {
+    this.#prelude = prelude;
+    this.#memoryMb = memoryMb;
+  }
+
+  /** The spare when it is of that size, else a new one. */
+  take(memoryMb: number): Promise<Booted> {
+    const spare = this.#spare;
+    if (spare === null || memoryMb !== this.#memoryMb) return bootIsolate(this.#prelude, memoryMb);
+    this.#spare = null;
+    return spare;
+  }
+
+  /** Makes another when there is none. */
+  refill(): void {
+    if (this.#spare !== null) return;
+    const spare = bootIsolate(this.#prelude, this.#memoryMb);
+    this.#spare = spare;
+    spare.catch(() => {
+      // Whoever asks next makes one of its own, and tells of the failure.
+      if (this.#spare === spare) this.#spare = null;
+    });
+  }
+}
