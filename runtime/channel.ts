@@ -17,14 +17,26 @@ export interface Channel {
   flush(): void;
 }
 
+/**
+ * When one message follows the other as quickly as this (ms), each waits for the one before: then the host looks for the
+ * next for as long, in place of sleeping. Waking up costs more than the work (50 us on a virtual machine).
+ */
+const SPIN_MS = 0.2;
+
 /** Takes over an inherited descriptor. The process ends with it: without a core there is nothing to do. */
 export function startChannel(
   descriptor: number,
   handlers: { onFrame: (frame: Frame) => void; onTurn: () => void },
 ): Channel {
-  const reader = new FrameReader(handlers.onFrame, CHANNEL_LIMITS.frameToHostBytes);
+  const reader = new FrameReader((frame) => {
+    frames += 1;
+    handlers.onFrame(frame);
+  }, CHANNEL_LIMITS.frameToHostBytes);
   const writer = new FrameWriter();
   let scheduled = false;
+  let readAt = 0;
+  let frames = 0;
+  let spinning = false;
   const socket = new Socket({
     fd: descriptor,
     readable: true,
@@ -35,6 +47,13 @@ export function startChannel(
       callback: (length: number, buffer: Uint8Array): boolean => {
         reader.push(Buffer.from(buffer.buffer, buffer.byteOffset, length));
         handlers.onTurn();
+        const now = performance.now();
+        if (frames === 1 && now - readAt < SPIN_MS && !spinning) {
+          spinning = true;
+          setImmediate(spin);
+        }
+        readAt = now;
+        frames = 0;
         return true;
       },
     },
@@ -42,6 +61,12 @@ export function startChannel(
   const end = (): never => process.exit(0);
   socket.on('end', end).on('close', end).on('error', end);
   socket.resume();
+
+  /** Keeps the event loop from sleeping for a moment. */
+  function spin(): void {
+    spinning = performance.now() - readAt < SPIN_MS;
+    if (spinning) setImmediate(spin);
+  }
 
   function flush(): void {
     scheduled = false;

@@ -3,7 +3,6 @@
  * value, and the bundler supplies it.
  */
 import type { ApiApi } from './api/guest.ts';
-import type { ConfigApi } from './config/guest.ts';
 import type { EventsApi } from './events/guest.ts';
 import type { FetchApi } from './fetch/guest.ts';
 import type { LogApi } from './log/guest.ts';
@@ -34,7 +33,8 @@ export interface StreamSpace<Config = Readonly<Record<string, unknown>>> {
   /** This plugin, as its manifest says. */
   readonly plugin: { readonly name: string; readonly version: string };
   readonly api: ApiApi;
-  readonly config: ConfigApi & Config;
+  /** A live view: after the admin changed the configuration it shows the new values. Sensitive fields are in `secrets`. */
+  readonly config: Readonly<Config>;
   readonly events: EventsApi;
   readonly fetch: FetchApi;
   readonly http: { readonly fetch: FetchApi };

@@ -5,7 +5,7 @@
  */
 export const LANE_RULES = {
   /** Quick runs in a row that earn the main thread. */
-  provenRuns: 8,
+  provenRuns: 3,
   /** Milliseconds a message that still count as quick: what a neighbour does not notice. */
   quickMs: 1,
   /** Milliseconds an entry on the main thread after which the lane has to prove itself again. */

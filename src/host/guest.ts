@@ -60,6 +60,7 @@ export interface GuestEvents {
 interface Pending {
   readonly resolve: (answer: InvokeAnswer) => void;
   readonly reject: (error: Error) => void;
+  readonly started: number;
   readonly deadline: number;
   readonly depth: number;
   readonly cancelled: (() => boolean) | undefined;
@@ -76,6 +77,8 @@ export class Guest {
   #lastInvoke = 0;
   #gone = false;
   #onIdle: (() => void) | null = null;
+  /** Told of each invocation that ended: how long it took, and whether it was answered. */
+  onSettled: ((milliseconds: number, ok: boolean) => void) | null = null;
   cpuMs = 0;
   heapBytes = 0;
 
@@ -115,11 +118,13 @@ export class Guest {
     const id = this.#lastInvoke;
     const sent = request.stream == null ? null : this.streams.send(request.stream);
     const stream = sent === null ? '' : `,"stream":${sent}`;
+    const started = performance.now();
     return new Promise((resolve, reject) => {
       this.#pending.set(id, {
         resolve,
         reject,
-        deadline: performance.now() + request.deadlineMs,
+        started,
+        deadline: started + request.deadlineMs,
         depth: request.depth ?? 1,
         cancelled: request.cancelled,
         sent,
@@ -143,7 +148,7 @@ export class Guest {
   receive(frame: Frame): void {
     switch (frame.kind) {
       case KIND.result: {
-        const pending = this.#settle(frame.id);
+        const pending = this.#settle(frame.id, (frame.flags & FLAG.error) === 0);
         if (pending === undefined) return;
         if ((frame.flags & FLAG.error) === 0) {
           pending.resolve({ head: frame.head, body: frame.body, sent: pending.sent });
@@ -184,7 +189,7 @@ export class Guest {
       const over = pending.deadline <= now;
       if (!over && pending.cancelled?.() !== true) continue;
       late ||= over;
-      this.#settle(id);
+      this.#settle(id, false);
       this.#channel.send(KIND.cancel, 0, 0, this.id, id, '', null);
       if (pending.sent !== null) this.streams.end(pending.sent);
       pending.reject(new CodedError(over ? 'plugin_deadline' : 'aborted'));
@@ -212,17 +217,20 @@ export class Guest {
     if (this.#gone) return;
     this.#gone = true;
     const failure = goneFailure(reason);
-    for (const pending of this.#pending.values()) pending.reject(failure);
-    this.#pending.clear();
+    for (const [id, pending] of this.#pending) {
+      this.#settle(id, false);
+      pending.reject(failure);
+    }
     this.streams.close(failure);
     this.#onIdle?.();
     this.#events.onGone(this, reason, error);
   }
 
-  #settle(id: number): Pending | undefined {
+  #settle(id: number, ok: boolean): Pending | undefined {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
     this.#pending.delete(id);
+    this.onSettled?.(performance.now() - pending.started, ok);
     this.#checkIdle();
     return pending;
   }

@@ -8,7 +8,7 @@ import { isSafeMethod } from '../auth/csrf.ts';
 import { demand, demandAdmin, type Principal } from '../auth/principal.ts';
 import type { Auth } from '../auth/service.ts';
 import { decoder } from '../host/decode.ts';
-import type { InvokeAnswer } from '../host/guest.ts';
+import { GuestFailure, type InvokeAnswer } from '../host/guest.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Instance } from '../plugins/instance.ts';
@@ -68,23 +68,28 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
       if (target === null) return null;
       const plugin = lifecycle.byPrefix(target.prefix);
       if (plugin === undefined) return null;
-      const started = performance.now();
-      const finish = (response: Response): Response => {
-        metrics.http.observe(request.method, ROUTE, response.status, (performance.now() - started) / 1000);
-        return response;
-      };
-      return answer(plugin, request, server, target).then(finish, (error: unknown) =>
-        finish(toProblem(error, target.path)),
-      );
+      return answer(plugin, request, server, target);
     },
   };
 
-  async function answer(
+  async function answer(plugin: Plugin, request: Request, server: PeerSource, target: Target): Promise<Response> {
+    const started = performance.now();
+    let response: Response;
+    try {
+      response = await run(plugin, request, server, target, null);
+    } catch (error) {
+      response = toProblem(error, target.path);
+    }
+    metrics.http.observe(request.method, ROUTE, response.status, (performance.now() - started) / 1000);
+    return response;
+  }
+
+  async function run(
     plugin: Plugin,
     request: Request,
     server: PeerSource,
     target: Target,
-    read: RequestBody | null = null,
+    read: RequestBody | null,
   ): Promise<Response> {
     const instance = plugin.instance ?? (await plugin.ready());
     const found = instance.registrations.find(request.method, target.below);
@@ -96,19 +101,22 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
     const params = decodeParams(found.params);
     const body = read ?? (request.body === null ? NO_BODY : await readBody(request, checks?.body != null));
     // Another version took over while the request came in: that one answers, by its own rules.
-    if (plugin.instance !== instance) return answer(plugin, request, server, target, body);
+    if (plugin.instance !== instance) return run(plugin, request, server, target, body);
     const checked = checks === null ? null : checkRequest(checks, { params, search: target.search, body: body.bytes });
-    const given = await instance.invoke({
-      lane: registration.handler,
-      payload: payloadOf(request, checked?.params ?? params, checked?.query ?? null, principal),
-      body: checked?.body ?? body.bytes,
-      stream: body.stream,
-      deadlineMs: instance.limits.wallMsPerCall,
-      cancelled: () => request.signal.aborted,
-    });
-    const response = toResponse(given, instance);
-    if (limited !== null) for (const [name, value] of limited) response.headers.set(name, value);
-    return response;
+    let given: InvokeAnswer;
+    try {
+      given = await instance.guest.invoke({
+        lane: registration.handler,
+        payload: payloadOf(request, checked?.params ?? params, checked?.query ?? null, principal),
+        body: checked?.body ?? body.bytes,
+        stream: body.stream,
+        deadlineMs: instance.limits.wallMsPerCall,
+        cancelled: () => request.signal.aborted,
+      });
+    } catch (error) {
+      throw error instanceof GuestFailure ? instance.failure(error) : error;
+    }
+    return toResponse(given, instance, limited);
   }
 
   /** Who asks, if they may. @throws CodedError `unauthenticated`, `forbidden`, `csrf_failed` */
@@ -141,7 +149,7 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
     principal: Principal | null,
     request: Request,
     server: PeerSource,
-  ): [string, string][] {
+  ): LimitHeaders {
     const { max, windowMs } = registration.rateLimit as NonNullable<RouteRegistration['rateLimit']>;
     let windows = limiters.get(registration);
     if (windows === undefined) {
@@ -150,10 +158,10 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
     }
     const { remaining, resetMs } = windows.spend(principal?.userId ?? clientIp(request, server, trustProxy));
     const reset = Math.ceil(resetMs / 1000);
-    const headers: [string, string][] = [
-      ['ratelimit-policy', `"default";q=${max};w=${Math.ceil(windowMs / 1000)}`],
-      ['ratelimit', `"default";r=${Math.max(0, remaining)};t=${reset}`],
-    ];
+    const headers = {
+      'ratelimit-policy': windows.policy,
+      ratelimit: `"default";r=${Math.max(0, remaining)};t=${reset}`,
+    };
     if (remaining < 0) {
       throw new CodedError('rate_limited', `More than ${max} calls in ${windowMs / 1000} s`, {
         retryAfter: Math.max(1, reset),
@@ -163,7 +171,7 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
     return headers;
   }
 
-  function toResponse({ head, body, sent }: InvokeAnswer, instance: Instance): Response {
+  function toResponse({ head, body, sent }: InvokeAnswer, instance: Instance, limited: LimitHeaders | null): Response {
     const { streams } = instance.guest;
     const endRequest = (): void => {
       if (sent !== null) streams.end(sent);
@@ -174,18 +182,19 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
       instance.parts.log('error', 'A handler gave an answer that is not valid', { head: head.slice(0, 500) });
       throw new CodedError('plugin_bad_answer');
     }
+    const init = limited === null ? answer.init : withLimits(answer, limited);
     // To HEAD the server sends the headers of the body, and not the body.
     const bodiless = BODILESS.has(answer.init.status);
     if (answer.stream === null) {
-      return new Response(bodiless || body.length === 0 ? null : (body as Buffer<ArrayBuffer>), answer.init);
+      return new Response(bodiless || body.length === 0 ? null : (body as Buffer<ArrayBuffer>), init);
     }
     const stream = streams.receive(answer.stream, {
       onEnd: endRequest,
       onBroken: (error) => instance.parts.log('error', `The body of an answer broke off: ${error.message}`),
     });
-    if (!bodiless) return new Response(stream, answer.init);
+    if (!bodiless) return new Response(stream, init);
     stream.cancel().catch(() => undefined);
-    return new Response(null, answer.init);
+    return new Response(null, init);
   }
 
   function toProblem(error: unknown, path: string): Response {
@@ -197,7 +206,7 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
           ? new CodedError('plugin_error', 'The plugin failed; its log has the details under the errorId', extra)
           : new CodedError(error.code, error.message, extra);
       const response = problemResponse(shown, path);
-      if (Array.isArray(rateLimit)) for (const [name, value] of rateLimit) response.headers.set(name, value);
+      for (const [name, value] of Object.entries(rateLimit ?? {})) response.headers.set(name, value as string);
       return response;
     }
     const errorId = crypto.randomUUID();
@@ -206,9 +215,14 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
   }
 }
 
+/** What an endpoint with a rate limit adds to each answer. */
+type LimitHeaders = Readonly<Record<'ratelimit-policy' | 'ratelimit', string>>;
+
 /** Status and headers of an answer, checked and filtered. */
 interface AnswerHead {
   readonly init: { readonly status: number; readonly headers: Headers };
+  /** The headers as an object, which is quicker to add to; null when a name is there twice. */
+  readonly plain: Record<string, string> | null;
   /** Id of the stream that is the body. */
   readonly stream: number | null;
 }
@@ -225,7 +239,8 @@ function answerHead(text: string, instance: Instance): AnswerHead | undefined {
   const head = decodeHead(text);
   if (head === undefined) return undefined;
   const init = { status: head.s, headers: responseHeaders(head.h, `${PREFIX}${instance.name}`) };
-  const answer = { init, stream: head.stream ?? null };
+  const plain = init.headers.has('set-cookie') ? null : (init.headers.toJSON() as Record<string, string>);
+  const answer = { init, plain, stream: head.stream ?? null };
   if (answer.stream === null && text.length <= REMEMBERED.chars) {
     if (known === undefined || known.size >= REMEMBERED.heads) {
       known = new Map();
@@ -234,6 +249,13 @@ function answerHead(text: string, instance: Instance): AnswerHead | undefined {
     known.set(text, answer);
   }
   return answer;
+}
+
+function withLimits({ init, plain }: AnswerHead, limited: LimitHeaders): ResponseInit {
+  if (plain !== null) return { status: init.status, headers: { ...plain, ...limited } };
+  const headers = new Headers(init.headers);
+  for (const [name, value] of Object.entries(limited)) headers.set(name, value);
+  return { status: init.status, headers };
 }
 
 /** What the guest's `api` room reads (RequestHead in sandbox-apis/api/guest.ts). */

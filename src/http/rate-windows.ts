@@ -14,10 +14,13 @@ export class RateWindows {
   readonly #windows = new Map<string, Window>();
   readonly #max: number;
   readonly #windowMs: number;
+  /** Of the `RateLimit-Policy` header (draft-ietf-httpapi-ratelimit-headers). */
+  readonly policy: string;
 
   constructor(max: number, windowMs: number) {
     this.#max = max;
     this.#windowMs = windowMs;
+    this.policy = `"default";q=${max};w=${Math.ceil(windowMs / 1000)}`;
   }
 
   /** Counts one call; `remaining` is negative when it is one too many. */

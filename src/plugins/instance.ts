@@ -34,6 +34,7 @@ export class Instance {
 
   constructor(parts: InstanceParts) {
     this.parts = parts;
+    parts.guest.onSettled = parts.meter.observe;
   }
 
   get name(): string {
@@ -50,33 +51,18 @@ export class Instance {
   }
 
   /**
-   * Runs a handler. What the guest throws becomes `plugin_error` with an `errorId` that is in the plugin's log.
+   * Runs a handler whose answer is JSON. What the guest throws becomes `plugin_error` with an `errorId` that is in the
+   * plugin's log.
    *
-   * @throws CodedError `plugin_error`, `plugin_deadline`, `plugin_unavailable`, `aborted`
+   * @throws CodedError `plugin_error`, `plugin_bad_answer`, `plugin_deadline`, `plugin_unavailable`, `aborted`
    */
-  invoke(request: InvokeRequest): Promise<InvokeAnswer> {
-    const started = performance.now();
-    const { meter } = this.parts;
-    return this.guest.invoke(request).then(
-      (answer) => {
-        meter.observe(performance.now() - started, true);
-        return answer;
-      },
-      (error: unknown) => {
-        meter.observe(performance.now() - started, false);
-        throw error instanceof GuestFailure ? this.failure(error) : error;
-      },
-    );
-  }
-
-  /** Runs a handler whose answer is JSON. */
   async call(
     lane: number,
     payload: unknown,
     options: { deadlineMs?: number; signal?: AbortSignal; depth?: number } = {},
   ): Promise<unknown> {
     const { deadlineMs = this.limits.wallMsPerCall, signal, depth } = options;
-    const answer = await this.invoke({
+    const answer = await this.#invoke({
       lane,
       payload: JSON.stringify(payload) ?? 'null',
       deadlineMs,
@@ -87,6 +73,14 @@ export class Instance {
     const value = parseLimited(answer.body.toString('utf8'));
     if (value === undefined) throw new CodedError('plugin_bad_answer', 'The plugin answered what is not valid JSON');
     return value;
+  }
+
+  async #invoke(request: InvokeRequest): Promise<InvokeAnswer> {
+    try {
+      return await this.guest.invoke(request);
+    } catch (error) {
+      throw error instanceof GuestFailure ? this.failure(error) : error;
+    }
   }
 
   load(): Promise<unknown> {
