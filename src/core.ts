@@ -25,7 +25,7 @@ import { serve } from './http/serve.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createBundler } from './packages/bundle.ts';
-import { audit } from './permissions/audit.ts';
+import { createDenials } from './permissions/denials.ts';
 import { PermissionCatalog } from './permissions/grants.ts';
 import { PluginFolders } from './plugins/folders.ts';
 import { Lifecycle } from './plugins/lifecycle.ts';
@@ -129,13 +129,7 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     log,
     residentOf: (isolate) => residents.get(isolate),
     onCall: (plugin, room) => meters.of(plugin).hostCall(room),
-    onDenied: ({ plugin }, call, error) => {
-      log.warn({ plugin, call, permission: error.extra.permission }, 'a guest call was refused');
-      const entry = { actorKind: 'plugin', actor: plugin, action: 'permission.denied' } as const;
-      audit(db, { ...entry, target: String(error.extra.permission), detail: { call } }).catch((err: unknown) =>
-        log.error({ err }, 'a refusal was not written down'),
-      );
-    },
+    onDenied: createDenials({ db, log }),
   });
   const supervisor = new Supervisor({
     prelude: await preparing,

@@ -181,8 +181,8 @@ describe('a plugin that does its worst', () => {
       enabled: true,
       error: { code: 'plugin_quarantined', message: expect.stringContaining('5 isolates') },
     });
-    const { items } = (await core.api('GET', '/api/events?name=plugin.quarantined')).body;
-    expect(items[0].data).toMatchObject({ plugin: 'worst' });
+    const announced = async () => (await core.api('GET', '/api/events?name=plugin.quarantined')).body.items[0];
+    expect((await until(announced, 'it is announced')).data).toMatchObject({ plugin: 'worst' });
     expect(await allServe()).toBe(true);
 
     // It stays so when the host is lost.

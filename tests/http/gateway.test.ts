@@ -44,16 +44,16 @@ function rig(answer: string | (() => Promise<InvokeAnswer>), route: Partial<Rout
   const registrations = new RegistrationSet();
   registrations.add({ ...ROUTE, ...route });
   const { guest } = fakeGuest();
+  guest.invoke = async (request) => {
+    calls.push(request);
+    return typeof answer === 'string' ? { head: answer, body: Buffer.from('body'), sent: null } : answer();
+  };
   const instance = {
     name: 'target',
     guest,
     registrations,
     limits: { wallMsPerCall: 1_000 },
     parts: { log: (_level: string, message: string) => told.push(message) },
-    invoke: async (request: InvokeRequest): Promise<InvokeAnswer> => {
-      calls.push(request);
-      return typeof answer === 'string' ? { head: answer, body: Buffer.from('body'), sent: null } : answer();
-    },
   } as unknown as Instance;
   const plugin = new Plugin({ name: 'target' } as PluginRow, null, null);
   plugin.state = { kind: 'active', instance, reloadFailure: null };

@@ -1,0 +1,30 @@
+import { afterAll, expect, test } from 'bun:test';
+import { permissionDenied } from '../../sandbox-apis/_kit/errors.ts';
+import { createLog } from '../../src/log.ts';
+import { createDenials } from '../../src/permissions/denials.ts';
+import { testDatabase } from '../kit/postgres.ts';
+import { until } from '../kit/until.ts';
+
+const { db, drop } = await testDatabase();
+afterAll(drop);
+
+test('a plugin that asks in a loop is written down once a minute, with how often it asked', async () => {
+  const lines: string[] = [];
+  let now = 0;
+  const denied = createDenials({ db, log: createLog('warn', { write: (line) => lines.push(line) }), now: () => now });
+  const refuse = (permission: string) => denied({ plugin: 'curious' }, 'fetch.request', permissionDenied(permission));
+
+  for (let asked = 0; asked < 1_000; asked += 1) refuse('network:example.com');
+  refuse('network:example.org');
+  now = 60_000;
+  refuse('network:example.com');
+
+  expect(lines).toHaveLength(3);
+  const written = () => db.selectFrom('audit_log').select(['target', 'detail']).orderBy('id').execute();
+  await until(async () => (await written()).length === 3, 'three refusals are written down');
+  expect((await written()).map(({ target, detail }) => [target, (detail as { alike: number }).alike])).toEqual([
+    ['network:example.com', 0],
+    ['network:example.org', 0],
+    ['network:example.com', 999],
+  ]);
+});
