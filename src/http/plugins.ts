@@ -5,9 +5,10 @@ import type { Principal } from '../auth/principal.ts';
 import type { Resolver } from '../auth/resolve.ts';
 import type { Db } from '../db/client.ts';
 import { countDeliveries } from '../events/store.ts';
-import type { Actor, ChangeRequest, Lifecycle } from '../plugins/lifecycle.ts';
+import type { Lifecycle } from '../plugins/lifecycle.ts';
 import type { Meters } from '../plugins/meters.ts';
 import type { PluginLogs } from '../plugins/plugin-log.ts';
+import type { Actor, ChangeRequest } from '../plugins/requests.ts';
 import { type ViewDeps, viewPlugin } from '../plugins/view.ts';
 import { logStream } from './log-stream.ts';
 

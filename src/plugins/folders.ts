@@ -4,8 +4,9 @@ import { join, sep } from 'node:path';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Log } from '../log.ts';
 import { readFolder } from '../packages/read.ts';
-import { type Lifecycle, SYSTEM } from './lifecycle.ts';
+import type { Lifecycle } from './lifecycle.ts';
 import { toFailure } from './loader.ts';
+import { SYSTEM } from './requests.ts';
 import type { PluginSource } from './store.ts';
 
 /** Milliseconds without a further change after which a folder is read: editors write a file in several steps. */

@@ -1,15 +1,12 @@
-import semver from 'semver';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Db, Trx } from '../db/client.ts';
 import type { Dispatcher } from '../events/deliver.ts';
 import { publish } from '../events/publish.ts';
-import { replaceSubscriptions } from '../events/subscriptions.ts';
 import type { Guest } from '../host/guest.ts';
 import type { Log } from '../log.ts';
-import { type Manifest, parseManifest } from '../packages/manifest.ts';
+import type { Manifest } from '../packages/manifest.ts';
 import { packArchive } from '../packages/pack.ts';
-import { type PackageFiles, readArchive, readFolder } from '../packages/read.ts';
-import { audit } from '../permissions/audit.ts';
+import type { PackageFiles } from '../packages/read.ts';
 import type { PermissionCatalog } from '../permissions/grants.ts';
 import type { Schedules } from '../schedules/schedules.ts';
 import type { Redactor } from '../secrets/redact.ts';
@@ -17,21 +14,30 @@ import type { Vault } from '../secrets/vault.ts';
 import type { Instance } from './instance.ts';
 import { LIFECYCLE_LIMITS } from './limits.ts';
 import { type LoaderDeps, loadPlugin, toFailure } from './loader.ts';
-import { PackageCache } from './package-cache.ts';
 import { Plugin } from './plugin.ts';
-import { type Settings, settingsOf, storedSettings } from './settings.ts';
+import { PluginPackages } from './plugin-packages.ts';
+import {
+  type Actor,
+  type ChangeRequest,
+  checkReplacement,
+  type InstallRequest,
+  NOTHING,
+  newRow,
+  SYSTEM,
+  settingsFor,
+  writeAudit,
+} from './requests.ts';
+import { type Settings, storedSettings } from './settings.ts';
 import {
   deletePlugin,
   dropUnusedPackages,
   listPlugins,
-  type PluginRow,
-  type PluginSource,
-  readPackage,
   savePackage,
   savePlugin,
   saveVersion,
   updatePlugin,
 } from './store.ts';
+import { assertAlive, Traffic } from './traffic.ts';
 
 export interface LifecycleDeps {
   readonly db: Db;
@@ -50,33 +56,6 @@ export interface LifecycleDeps {
   readonly forget: (plugin: string) => void;
 }
 
-/** Who asks for a change; for the audit log. */
-export interface Actor {
-  readonly kind: 'user' | 'system';
-  readonly id: string;
-  readonly userId: string | null;
-}
-
-export const SYSTEM: Actor = { kind: 'system', id: 'core', userId: null };
-
-export interface InstallRequest {
-  readonly pkg: PackageFiles;
-  readonly source: PluginSource;
-  readonly folder: string | null;
-  readonly grants: 'all' | readonly string[] | null;
-  readonly config: Record<string, unknown> | null;
-  readonly enable: boolean;
-  /** An older version than the installed one is taken too. */
-  readonly allowDowngrade: boolean;
-}
-
-export interface ChangeRequest {
-  readonly enabled?: boolean;
-  readonly config?: Record<string, unknown>;
-  readonly grants?: 'all' | readonly string[];
-  readonly limits?: Record<string, unknown>;
-}
-
 /**
  * Installs, enables, reloads, configures and removes plugins. Each change loads the new instance first, then writes the
  * database, then moves the traffic: until the last step nothing has changed for anybody.
@@ -85,12 +64,14 @@ export class Lifecycle {
   readonly #deps: LifecycleDeps;
   readonly #plugins = new Map<string, Plugin>();
   readonly #prefixes = new Map<string, Plugin>();
-  readonly #packages = new PackageCache();
-  readonly #manifests = new WeakMap<PackageFiles, Manifest>();
+  readonly #traffic: Traffic;
+  readonly #packages: PluginPackages;
   #stopping = false;
 
   constructor(deps: LifecycleDeps) {
     this.#deps = deps;
+    this.#traffic = new Traffic(deps);
+    this.#packages = new PluginPackages(deps.db, deps.permissions.patterns);
   }
 
   list(): Plugin[] {
@@ -202,9 +183,9 @@ export class Lifecycle {
       this.#plugins.set(manifest.name, plugin);
       this.#indexPrefixes();
       if (instance === null) plugin.state = { kind: 'installed' };
-      else await this.#activate(plugin, instance);
+      else await this.#traffic.activate(plugin, instance);
       if (instance !== null && before !== undefined && before !== manifest.version) {
-        await this.#courtesy(instance, 'onUpgrade', [before]);
+        await this.#traffic.courtesy(instance, 'onUpgrade', [before]);
       }
       return plugin;
     } catch (error) {
@@ -233,7 +214,7 @@ export class Lifecycle {
     const { db, permissions, vault } = this.#deps;
     const { row } = plugin;
     const enabled = change.enabled ?? row.enabled;
-    const pkg = await this.#packageOf(plugin);
+    const pkg = await this.#packages.of(plugin);
     const manifest = this.manifestOf(pkg);
     const stored = await this.#stored(plugin);
     const grants =
@@ -279,13 +260,15 @@ export class Lifecycle {
     this.#indexPrefixes();
     if (instance !== null) {
       plugin.strikes = [];
-      await this.#activate(plugin, instance);
-      if (!row.enabled) await this.#courtesy(instance, 'onEnable', []);
+      await this.#traffic.activate(plugin, instance);
+      if (!row.enabled) await this.#traffic.courtesy(instance, 'onEnable', []);
     } else if (!enabled) {
-      await this.#takeDown(plugin, 'onDisable');
+      await this.#traffic.takeDown(plugin, 'onDisable');
       plugin.state = { kind: 'installed' };
     } else if (live !== null && change.config !== undefined) {
-      await live.configure(settings.plain).catch((error: unknown) => this.#reportHook(plugin, 'onConfigChange', error));
+      await live
+        .configure(settings.plain)
+        .catch((error: unknown) => this.#deps.log.warn({ err: error, plugin: plugin.name }, 'onConfigChange failed'));
     }
   }
 
@@ -310,7 +293,7 @@ export class Lifecycle {
       }
       plugin.manifest = instance.parts.manifest;
       this.#indexPrefixes();
-      await this.#activate(plugin, instance);
+      await this.#traffic.activate(plugin, instance);
     } catch (error) {
       const failure = toFailure(error);
       const live = plugin.instance;
@@ -324,7 +307,7 @@ export class Lifecycle {
   /** Loads the package as it is now, under the stored settings and grants. A folder's own wishes are granted. */
   async #loadCurrent(plugin: Plugin): Promise<{ instance: Instance; digest: string; grants: readonly string[] }> {
     const { row } = plugin;
-    const pkg = await this.#packageOf(plugin);
+    const pkg = await this.#packages.of(plugin);
     const manifest = this.manifestOf(pkg);
     if (manifest.name !== row.name) {
       throw new CodedError('manifest_invalid', `The name changed from "${row.name}" to "${manifest.name}"`);
@@ -355,7 +338,7 @@ export class Lifecycle {
    */
   uninstall(plugin: Plugin, data: 'keep' | 'drop', actor: Actor): Promise<void> {
     return plugin.inTurn(async () => {
-      await this.#takeDown(plugin, 'onDisable');
+      await this.#traffic.takeDown(plugin, 'onDisable');
       plugin.state = { kind: 'installed' };
       await this.#deps.db.transaction().execute(async (trx) => {
         await publish(trx, { name: 'plugin.uninstalled', data: { plugin: plugin.name, version: plugin.row.version } });
@@ -399,7 +382,7 @@ export class Lifecycle {
     this.#deps.loader.meters.of(plugin.name).restarted();
     plugin.state = { kind: 'loading' };
     void this.#bringUp(plugin);
-    void this.#drain(live, 'onUnload');
+    void this.#traffic.drain(live, 'onUnload');
   }
 
   /** A host died and another stands in its place: what was there is loaded again. */
@@ -440,82 +423,6 @@ export class Lifecycle {
     });
   }
 
-  /** Moves the traffic to an instance; the one before drains. */
-  async #activate(plugin: Plugin, instance: Instance): Promise<void> {
-    const before = plugin.instance;
-    const { registrations } = instance;
-    const store = (): Promise<void> => this.#subscribe(plugin, registrations.subscriptions);
-    await store();
-    assertAlive(instance);
-    const scheduled = this.#deps.schedules.replace(plugin.name, registrations.jobs);
-    plugin.state = { kind: 'active', instance, reloadFailure: null };
-    registrations.onChange = (kind) => {
-      const change =
-        kind === 'subscription'
-          ? store()
-          : kind === 'job'
-            ? this.#deps.schedules.replace(plugin.name, registrations.jobs)
-            : null;
-      change?.catch((error: unknown) =>
-        this.#deps.log.error({ err: error, plugin: plugin.name }, 'a registration was not stored'),
-      );
-    };
-    await scheduled;
-    this.#deps.dispatcher().poke();
-    if (before !== null) void this.#drain(before, 'onUnload');
-  }
-
-  /** Makes these the plugin's subscriptions; most loads change nothing. */
-  async #subscribe(plugin: Plugin, subscriptions: readonly { readonly pattern: string }[]): Promise<void> {
-    const patterns = [...new Set(subscriptions.map(({ pattern }) => pattern))].sort();
-    if (Bun.deepEquals(plugin.subscribed, patterns)) return;
-    plugin.subscribed = null;
-    await replaceSubscriptions(this.#deps.db, plugin.name, patterns);
-    plugin.subscribed = patterns;
-  }
-
-  /** Takes everything away that the plugin registered, then lets its isolate go. */
-  async #takeDown(plugin: Plugin, hook: 'onDisable' | 'onUnload'): Promise<void> {
-    const live = plugin.instance;
-    if (live === null) {
-      await this.#subscribe(plugin, []);
-      await this.#deps.schedules.clear(plugin.name);
-      return;
-    }
-    plugin.state = { kind: 'installed' };
-    live.registrations.onChange = null;
-    await this.#subscribe(plugin, []);
-    await this.#deps.schedules.clear(plugin.name);
-    if (hook === 'onDisable') await this.#courtesy(live, 'onDisable', []);
-    await this.#courtesy(live, 'onUnload', []);
-    live.guest.dispose();
-  }
-
-  /** Lets an old instance finish what it has begun. */
-  async #drain(instance: Instance, hook: string): Promise<void> {
-    instance.registrations.onChange = null;
-    const timeout = Promise.withResolvers<void>();
-    const timer = setTimeout(timeout.resolve, Math.max(LIFECYCLE_LIMITS.drainMs, instance.limits.wallMsPerCall));
-    await Promise.race([instance.guest.idle(), timeout.promise]);
-    clearTimeout(timer);
-    await this.#courtesy(instance, hook, []);
-    instance.guest.dispose();
-  }
-
-  /** Runs a hook whose failure changes nothing. */
-  async #courtesy(instance: Instance, name: string, args: readonly unknown[]): Promise<void> {
-    if (instance.guest.gone) return;
-    try {
-      await instance.hook(name, args, LIFECYCLE_LIMITS.hookMs);
-    } catch (error) {
-      this.#deps.log.warn({ err: error, plugin: instance.name, hook: name }, 'a lifecycle hook failed');
-    }
-  }
-
-  #reportHook(plugin: Plugin, hook: string, error: unknown): void {
-    this.#deps.log.warn({ err: error, plugin: plugin.name, hook }, 'a lifecycle hook failed');
-  }
-
   /** Stops routing and lets every isolate end its hooks, within the time that a stop has. */
   async stop(): Promise<void> {
     this.#stopping = true;
@@ -523,7 +430,7 @@ export class Lifecycle {
       this.list().map(async (plugin) => {
         const live = plugin.instance;
         if (live === null) return;
-        await this.#courtesy(live, 'onUnload', []);
+        await this.#traffic.courtesy(live, 'onUnload', []);
         live.guest.dispose();
       }),
     );
@@ -531,27 +438,7 @@ export class Lifecycle {
 
   /** @throws CodedError `manifest_invalid` */
   manifestOf(pkg: PackageFiles): Manifest {
-    let manifest = this.#manifests.get(pkg);
-    if (manifest === undefined) {
-      manifest = parseManifest(pkg, { permissionPatterns: this.#deps.permissions.patterns });
-      this.#manifests.set(pkg, manifest);
-    }
-    return manifest;
-  }
-
-  async #packageOf(plugin: Plugin): Promise<PackageFiles> {
-    const { row, folder } = plugin;
-    if (row.source !== 'upload') {
-      if (folder === null) throw new CodedError('plugin_load_failed', `The folder of ${row.name} is gone`);
-      return readFolder(folder);
-    }
-    const cached = this.#packages.get(row.packageDigest);
-    if (cached !== undefined) return cached;
-    const archive = await readPackage(this.#deps.db, row.packageDigest);
-    if (archive === null) throw new CodedError('plugin_load_failed', `The package of ${row.name} is gone`);
-    const pkg = await readArchive(archive);
-    this.#packages.add(pkg);
-    return pkg;
+    return this.#packages.manifestOf(pkg);
   }
 
   async #stored(plugin: Plugin): Promise<Settings> {
@@ -576,70 +463,4 @@ export class Lifecycle {
       if (alias !== undefined && !this.#prefixes.has(alias)) this.#prefixes.set(alias, plugin);
     }
   }
-}
-
-/** @throws CodedError `plugin_load_failed` when its isolate did not outlive its load */
-function assertAlive(instance: Instance | null): void {
-  if (instance?.guest.gone) throw new CodedError('plugin_load_failed', 'The plugin ended while it was loaded');
-}
-
-const NOTHING: Settings = { plain: {}, secrets: {} };
-
-/** A disabled plugin may still lack what its schema requires; it is checked when it is enabled. */
-function settingsFor(
-  manifest: Manifest,
-  config: Record<string, unknown> | null,
-  stored: Settings,
-  enabled: boolean,
-): Settings {
-  if (config === null) return enabled ? storedSettings(manifest, stored) : stored;
-  return settingsOf(manifest, { ...manifest.defaultConfig, ...config }, stored);
-}
-
-function newRow(request: InstallRequest, manifest: Manifest): PluginRow & { installedBy: string | null } {
-  const now = new Date();
-  return {
-    id: 0,
-    name: manifest.name,
-    version: manifest.version,
-    source: request.source,
-    packageDigest: request.pkg.digest,
-    enabled: false,
-    config: {},
-    grants: [],
-    limits: {},
-    quarantineReason: null,
-    installedAt: now,
-    updatedAt: now,
-    installedBy: null,
-  };
-}
-
-function checkReplacement({ row, folder }: Plugin, request: InstallRequest, manifest: Manifest): void {
-  // A watched folder that is gone has no say any more.
-  if (row.source !== request.source && !(row.source === 'folder' && folder === null)) {
-    const where =
-      row.source === 'builtin'
-        ? 'comes with the core'
-        : row.source === 'folder'
-          ? 'is loaded from a folder'
-          : 'was uploaded';
-    throw new CodedError('conflict', `The plugin ${row.name} ${where}; it cannot be replaced from elsewhere`);
-  }
-  if (!request.allowDowngrade && semver.lt(manifest.version, row.version)) {
-    throw new CodedError(
-      'conflict',
-      `${manifest.version} is older than the installed ${row.version}; send downgrade=true to take it`,
-    );
-  }
-}
-
-function writeAudit(
-  trx: Trx,
-  actor: Actor,
-  action: string,
-  target: string,
-  detail: Record<string, unknown>,
-): Promise<void> {
-  return audit(trx, { actorKind: actor.kind, actor: actor.id, action, target, detail });
 }

@@ -1,0 +1,102 @@
+import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import type { Db } from '../db/client.ts';
+import type { Dispatcher } from '../events/deliver.ts';
+import { replaceSubscriptions } from '../events/subscriptions.ts';
+import type { Log } from '../log.ts';
+import type { Schedules } from '../schedules/schedules.ts';
+import type { Instance } from './instance.ts';
+import { LIFECYCLE_LIMITS } from './limits.ts';
+import type { Plugin } from './plugin.ts';
+
+export interface TrafficDeps {
+  readonly db: Db;
+  readonly log: Log;
+  readonly schedules: Schedules;
+  readonly dispatcher: () => Dispatcher;
+}
+
+/** Moves what the platform routes to plugins (requests, events, jobs) from one instance to the next, or away. */
+export class Traffic {
+  readonly #deps: TrafficDeps;
+
+  constructor(deps: TrafficDeps) {
+    this.#deps = deps;
+  }
+
+  /** Moves the traffic to an instance; the one before drains. */
+  async activate(plugin: Plugin, instance: Instance): Promise<void> {
+    const before = plugin.instance;
+    const { registrations } = instance;
+    const store = (): Promise<void> => this.#subscribe(plugin, registrations.subscriptions);
+    await store();
+    assertAlive(instance);
+    const scheduled = this.#deps.schedules.replace(plugin.name, registrations.jobs);
+    plugin.state = { kind: 'active', instance, reloadFailure: null };
+    registrations.onChange = (kind) => {
+      const change =
+        kind === 'subscription'
+          ? store()
+          : kind === 'job'
+            ? this.#deps.schedules.replace(plugin.name, registrations.jobs)
+            : null;
+      change?.catch((error: unknown) =>
+        this.#deps.log.error({ err: error, plugin: plugin.name }, 'a registration was not stored'),
+      );
+    };
+    await scheduled;
+    this.#deps.dispatcher().poke();
+    if (before !== null) void this.drain(before, 'onUnload');
+  }
+
+  /** Makes these the plugin's subscriptions; most loads change nothing. */
+  async #subscribe(plugin: Plugin, subscriptions: readonly { readonly pattern: string }[]): Promise<void> {
+    const patterns = [...new Set(subscriptions.map(({ pattern }) => pattern))].sort();
+    if (Bun.deepEquals(plugin.subscribed, patterns)) return;
+    plugin.subscribed = null;
+    await replaceSubscriptions(this.#deps.db, plugin.name, patterns);
+    plugin.subscribed = patterns;
+  }
+
+  /** Takes everything away that the plugin registered, then lets its isolate go. */
+  async takeDown(plugin: Plugin, hook: 'onDisable' | 'onUnload'): Promise<void> {
+    const live = plugin.instance;
+    if (live === null) {
+      await this.#subscribe(plugin, []);
+      await this.#deps.schedules.clear(plugin.name);
+      return;
+    }
+    plugin.state = { kind: 'installed' };
+    live.registrations.onChange = null;
+    await this.#subscribe(plugin, []);
+    await this.#deps.schedules.clear(plugin.name);
+    if (hook === 'onDisable') await this.courtesy(live, 'onDisable', []);
+    await this.courtesy(live, 'onUnload', []);
+    live.guest.dispose();
+  }
+
+  /** Lets an old instance finish what it has begun. */
+  async drain(instance: Instance, hook: string): Promise<void> {
+    instance.registrations.onChange = null;
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(timeout.resolve, Math.max(LIFECYCLE_LIMITS.drainMs, instance.limits.wallMsPerCall));
+    await Promise.race([instance.guest.idle(), timeout.promise]);
+    clearTimeout(timer);
+    await this.courtesy(instance, hook, []);
+    instance.guest.dispose();
+  }
+
+  /** Runs a hook whose failure changes nothing. */
+  async courtesy(instance: Instance, name: string, args: readonly unknown[]): Promise<void> {
+    if (instance.guest.gone) return;
+    try {
+      await instance.hook(name, args, LIFECYCLE_LIMITS.hookMs);
+    } catch (error) {
+      this.#deps.log.warn({ err: error, plugin: instance.name, hook: name }, 'a lifecycle hook failed');
+    }
+  }
+}
+
+/** @throws CodedError `plugin_load_failed` when its isolate did not outlive its load */
+export function assertAlive(instance: Instance | null): void {
+  if (instance?.guest.gone) throw new CodedError('plugin_load_failed', 'The plugin ended while it was loaded');
+}
