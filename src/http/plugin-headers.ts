@@ -8,6 +8,8 @@ const KEPT_FROM_PLUGIN: ReadonlySet<string> = new Set([
   'authorization',
   'connection',
   'content-length',
+  // Without the core's own: see `ownCookies`.
+  'cookie',
   'expect',
   'keep-alive',
   'proxy-authenticate',
@@ -51,15 +53,19 @@ const CORE_COOKIES = ['streamspace', '__Host-streamspace', '__Secure-streamspace
 /** The headers of a request that a plugin sees, by name. */
 export function requestHeaders(headers: Headers): Record<string, string> {
   const all = headers.toJSON() as Record<string, string>;
-  for (const name in all) if (KEPT_FROM_PLUGIN.has(name)) delete all[name];
-  if (all.cookie !== undefined) {
-    const cookies = all.cookie
-      .split(/;\s*/)
-      .filter((cookie) => !CORE_COOKIES.some((prefix) => cookie.startsWith(prefix)));
-    if (cookies.length > 0) all.cookie = cookies.join('; ');
-    else delete all.cookie;
-  }
-  return all;
+  const kept: Record<string, string> = {};
+  // Copied and not deleted from: an object that lost a key is slow to turn into JSON.
+  for (const name in all) if (!KEPT_FROM_PLUGIN.has(name)) kept[name] = all[name] as string;
+  const cookies = all.cookie === undefined ? '' : ownCookies(all.cookie);
+  if (cookies !== '') kept.cookie = cookies;
+  return kept;
+}
+
+function ownCookies(header: string): string {
+  return header
+    .split(/;\s*/)
+    .filter((cookie) => !CORE_COOKIES.some((prefix) => cookie.startsWith(prefix)))
+    .join('; ');
 }
 
 /**

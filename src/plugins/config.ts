@@ -18,6 +18,8 @@ const CONFIG_LIMITS = {
 
 /** What a plugin's `configSchema` makes of configurations. No value is changed; answers may share parts with it. */
 export interface ConfigRules {
+  /** Whether there are sensitive fields at all. */
+  readonly sensitive: boolean;
   /**
    * Checks a configuration and fills in the defaults. `partial` takes one that is not complete yet: nothing is required
    * and no default filled in.
@@ -79,6 +81,7 @@ export function compileConfig(schema: unknown, pluginName: string): ConfigRules 
       if (large) return refuse({ pointer: '', message: `is ${bytes} bytes of JSON, more than ${CONFIG_LIMITS.bytes}` });
       return { value, issues: [...textIssues(value, ''), ...nameIssues(Object.keys(secretsOf(value)))] };
     },
+    sensitive: paths.length > 0,
     splitSensitive: (value) => ({
       plain: replaceSensitive(value, paths, (field) => (isSecret(field) ? undefined : field)) as PluginConfig,
       secrets: secretsOf(value),

@@ -27,7 +27,7 @@ import {
   settingsFor,
   writeAudit,
 } from './requests.ts';
-import { type Settings, storedSettings } from './settings.ts';
+import { hasSecrets, type Settings, storedSettings } from './settings.ts';
 import {
   deletePlugin,
   dropUnusedPackages,
@@ -316,7 +316,7 @@ export class Lifecycle {
       row.source === 'folder'
         ? [...new Set([...row.grants, ...manifest.permissions])].sort()
         : this.#deps.permissions.resolve(manifest, null, row.grants);
-    const stored = await this.#stored(plugin);
+    const stored = hasSecrets(manifest) ? await this.#stored(plugin) : { plain: row.config, secrets: {} };
     const settings = storedSettings(manifest, stored);
     const { limits } = row;
     const instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings, stored);

@@ -47,3 +47,8 @@ export function shownConfig(manifest: Manifest, plain: PluginConfig, secretNames
   const secrets = Object.fromEntries(secretNames.map((name) => [name, 'set']));
   return rules.redact(rules.joinSensitive(plain, secrets));
 }
+
+/** Whether the manifest has sensitive fields: without them the vault need not be asked. */
+export function hasSecrets(manifest: Manifest): boolean {
+  return compileConfig(manifest.configSchema, manifest.name).sensitive;
+}

@@ -1,9 +1,11 @@
+import type { Manifest } from '../packages/manifest.ts';
 import type { Schedules } from '../schedules/schedules.ts';
 import type { Vault } from '../secrets/vault.ts';
 import { resolveLimits } from './limits.ts';
 import type { Plugin } from './plugin.ts';
-import { shownConfig } from './settings.ts';
+import { hasSecrets, shownConfig } from './settings.ts';
 import type { PluginFailure } from './state.ts';
+import type { PluginRow } from './store.ts';
 
 export interface ViewDeps {
   readonly vault: Vault;
@@ -29,7 +31,7 @@ export async function viewPlugin(plugin: Plugin, { vault, schedules }: ViewDeps)
     permissions: manifest?.permissions ?? [],
     optionalPermissions: manifest?.optionalPermissions ?? [],
     grants: row.grants,
-    config: manifest === null ? row.config : shownConfig(manifest, row.config, await vault.names(row.name)),
+    config: manifest === null ? row.config : await configOf(manifest, row, vault),
     configSchema: manifest?.configSchema ?? null,
     endpoints: (registrations?.routes ?? []).map((route) => ({
       method: route.method,
@@ -48,6 +50,10 @@ export async function viewPlugin(plugin: Plugin, { vault, schedules }: ViewDeps)
     installedAt: row.installedAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };
+}
+
+async function configOf(manifest: Manifest, { name, config }: PluginRow, vault: Vault) {
+  return hasSecrets(manifest) ? shownConfig(manifest, config, await vault.names(name)) : config;
 }
 
 function errorOf({ state }: Plugin): PluginFailure | null {
