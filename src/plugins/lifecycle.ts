@@ -15,6 +15,7 @@ import type { Instance } from './instance.ts';
 import { LIFECYCLE_LIMITS } from './limits.ts';
 import { type LoaderDeps, loadPlugin, toFailure } from './loader.ts';
 import { Plugin } from './plugin.ts';
+import { PluginList } from './plugin-list.ts';
 import { PluginPackages } from './plugin-packages.ts';
 import {
   type Actor,
@@ -60,38 +61,17 @@ export interface LifecycleDeps {
  * Installs, enables, reloads, configures and removes plugins. Each change loads the new instance first, then writes the
  * database, then moves the traffic: until the last step nothing has changed for anybody.
  */
-export class Lifecycle {
+export class Lifecycle extends PluginList {
   readonly #deps: LifecycleDeps;
-  readonly #plugins = new Map<string, Plugin>();
-  readonly #prefixes = new Map<string, Plugin>();
   readonly #traffic: Traffic;
   readonly #packages: PluginPackages;
   #stopping = false;
 
   constructor(deps: LifecycleDeps) {
+    super();
     this.#deps = deps;
     this.#traffic = new Traffic(deps);
     this.#packages = new PluginPackages(deps.db, deps.permissions.patterns);
-  }
-
-  list(): Plugin[] {
-    return [...this.#plugins.values()].sort((a, b) => a.name.localeCompare(b.name));
-  }
-
-  get(name: string): Plugin | undefined {
-    return this.#plugins.get(name);
-  }
-
-  /** The plugin that answers under a path segment: its name, or its short alias. */
-  byPrefix(segment: string): Plugin | undefined {
-    return this.#plugins.get(segment) ?? this.#prefixes.get(segment);
-  }
-
-  /** By name or number. @throws CodedError `plugin_not_found` */
-  find(id: string): Plugin {
-    const plugin = this.#plugins.get(id) ?? this.list().find(({ row }) => String(row.id) === id);
-    if (plugin === undefined) throw new CodedError('plugin_not_found', `No plugin "${id}" is installed`);
-    return plugin;
   }
 
   /** Reads what is installed; `loadEnabled` brings it up. */
@@ -103,7 +83,7 @@ export class Lifecycle {
           ? { kind: 'loading' }
           : { kind: 'quarantined', reason: row.quarantineReason }
         : { kind: 'installed' };
-      this.#plugins.set(row.name, plugin);
+      this.put(plugin);
       this.#deps.redactor.set(row.name, Object.values(await this.#deps.vault.getAll(row.name)));
     }
   }
@@ -125,16 +105,16 @@ export class Lifecycle {
    */
   async install(request: InstallRequest, actor: Actor): Promise<Plugin> {
     const manifest = this.manifestOf(request.pkg);
-    const known = this.#plugins.get(manifest.name);
+    const known = this.get(manifest.name);
     if (known !== undefined) return known.inTurn(() => this.#install(request, manifest, known, actor));
     // A stand-in takes the name, so that two installs of it do not cross.
     const claim = new Plugin(newRow(request, manifest), manifest, request.folder);
     claim.state = { kind: 'loading' };
-    this.#plugins.set(manifest.name, claim);
+    this.put(claim);
     return claim
       .inTurn(() => this.#install(request, manifest, null, actor, claim))
       .catch((error: unknown) => {
-        this.#plugins.delete(manifest.name);
+        this.drop(manifest.name);
         claim.state = { kind: 'installed' };
         throw error;
       });
@@ -180,8 +160,8 @@ export class Lifecycle {
       plugin.row = row;
       plugin.manifest = manifest;
       plugin.folder = request.folder;
-      this.#plugins.set(manifest.name, plugin);
-      this.#indexPrefixes();
+      this.put(plugin);
+      this.indexPrefixes();
       if (instance === null) plugin.state = { kind: 'installed' };
       else await this.#traffic.activate(plugin, instance);
       if (instance !== null && before !== undefined && before !== manifest.version) {
@@ -257,7 +237,7 @@ export class Lifecycle {
     }
     plugin.manifest = manifest;
     this.#redact(row.name, stored, settings);
-    this.#indexPrefixes();
+    this.indexPrefixes();
     if (instance !== null) {
       plugin.strikes = [];
       await this.#traffic.activate(plugin, instance);
@@ -292,7 +272,7 @@ export class Lifecycle {
         plugin.row = await updatePlugin(this.#deps.db, plugin.name, { version, packageDigest: digest, grants });
       }
       plugin.manifest = instance.parts.manifest;
-      this.#indexPrefixes();
+      this.indexPrefixes();
       await this.#traffic.activate(plugin, instance);
     } catch (error) {
       const failure = toFailure(error);
@@ -350,8 +330,7 @@ export class Lifecycle {
         }
         await dropUnusedPackages(trx);
       });
-      this.#plugins.delete(plugin.name);
-      this.#indexPrefixes();
+      this.drop(plugin.name);
       this.#deps.redactor.drop(plugin.name);
       this.#deps.forget(plugin.name);
     });
@@ -363,7 +342,7 @@ export class Lifecycle {
     registrations.close(guest.id);
     const resident = residents.get(guest.id);
     residents.delete(guest.id);
-    const plugin = resident === undefined ? undefined : this.#plugins.get(resident.plugin);
+    const plugin = resident === undefined ? undefined : this.get(resident.plugin);
     if (plugin === undefined || plugin.instance?.guest !== guest || this.#stopping) return;
     plugin.state = { kind: 'loading' };
     this.#deps.loader.meters.of(plugin.name).restarted();
@@ -375,7 +354,7 @@ export class Lifecycle {
   /** A call went over its deadline: the isolate may be stuck, so nothing new goes there. Another takes over, it drains. */
   onDeadline(guest: Guest): void {
     const resident = this.#deps.loader.residents.get(guest.id);
-    const plugin = resident === undefined ? undefined : this.#plugins.get(resident.plugin);
+    const plugin = resident === undefined ? undefined : this.get(resident.plugin);
     const live = plugin?.instance;
     if (plugin === undefined || live == null || live.guest !== guest || this.#stopping) return;
     this.#deps.loader.logOf(plugin.name)('error', 'A call went over its deadline: the isolate is replaced');
@@ -454,13 +433,5 @@ export class Lifecycle {
     });
     this.#deps.redactor.drop(name);
     this.#deps.forget(name);
-  }
-
-  #indexPrefixes(): void {
-    this.#prefixes.clear();
-    for (const plugin of this.list()) {
-      const alias = plugin.manifest?.routePrefix;
-      if (alias !== undefined && !this.#prefixes.has(alias)) this.#prefixes.set(alias, plugin);
-    }
   }
 }
