@@ -221,8 +221,8 @@ type LimitHeaders = Readonly<Record<'ratelimit-policy' | 'ratelimit', string>>;
 /** Status and headers of an answer, checked and filtered. */
 interface AnswerHead {
   readonly init: { readonly status: number; readonly headers: Headers };
-  /** The headers as an object, which is quicker to add to; null when a name is there twice. */
-  readonly plain: Record<string, string> | null;
+  /** The same with the headers of a rate limit, written anew for each answer (a Response copies them). */
+  limited: Headers | null;
   /** Id of the stream that is the body. */
   readonly stream: number | null;
 }
@@ -239,8 +239,7 @@ function answerHead(text: string, instance: Instance): AnswerHead | undefined {
   const head = decodeHead(text);
   if (head === undefined) return undefined;
   const init = { status: head.s, headers: responseHeaders(head.h, `${PREFIX}${instance.name}`) };
-  const plain = init.headers.has('set-cookie') ? null : (init.headers.toJSON() as Record<string, string>);
-  const answer = { init, plain, stream: head.stream ?? null };
+  const answer = { init, limited: null, stream: head.stream ?? null };
   if (answer.stream === null && text.length <= REMEMBERED.chars) {
     if (known === undefined || known.size >= REMEMBERED.heads) {
       known = new Map();
@@ -251,11 +250,11 @@ function answerHead(text: string, instance: Instance): AnswerHead | undefined {
   return answer;
 }
 
-function withLimits({ init, plain }: AnswerHead, limited: LimitHeaders): ResponseInit {
-  if (plain !== null) return { status: init.status, headers: { ...plain, ...limited } };
-  const headers = new Headers(init.headers);
-  for (const [name, value] of Object.entries(limited)) headers.set(name, value);
-  return { status: init.status, headers };
+function withLimits(answer: AnswerHead, limits: LimitHeaders): ResponseInit {
+  answer.limited ??= new Headers(answer.init.headers);
+  answer.limited.set('ratelimit-policy', limits['ratelimit-policy']);
+  answer.limited.set('ratelimit', limits.ratelimit);
+  return { status: answer.init.status, headers: answer.limited };
 }
 
 /** What the guest's `api` room reads (RequestHead in sandbox-apis/api/guest.ts). */
