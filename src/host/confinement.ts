@@ -89,7 +89,6 @@ const BWRAP_FLAGS = [
   ...['--cap-drop', 'ALL'],
   '--as-pid-1',
   '--clearenv',
-  ...['--unsetenv', 'PWD'],
   ...['--uid', String(HOST_UID)],
   ...['--gid', String(HOST_UID)],
   ...['--proc', '/proc'],
