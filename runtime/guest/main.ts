@@ -12,7 +12,7 @@ import { BUILT_IN_HANDLER, KIND } from '../protocol/messages.ts';
 import { builtIn, createHost, onWake, receive, report, settleLoad } from './bridge.ts';
 import { PermissionError, StreamSpaceError, toGuestError } from './errors.ts';
 import { ceil, defineProperty, freeze, max, parse, stringify } from './intrinsics.ts';
-import { drain, post } from './mailbox.ts';
+import { drain, post, shareMailbox } from './mailbox.ts';
 import { hardenGlobals } from './web/harden.ts';
 import { installWeb } from './web/install.ts';
 
@@ -30,8 +30,10 @@ interface LoadInfo {
  * will be: the host keeps an isolate ready.
  *
  * @param random strong random bytes as latin1 text
+ * @param filled one byte of memory that the host reads too
  */
-function boot(random: (bytes: number) => string) {
+function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>) {
+  shareMailbox(filled);
   let config: Record<string, unknown> = {};
   let plugin: PluginObject = {};
   const clock = monotonicClock();
@@ -93,7 +95,11 @@ function boot(random: (bytes: number) => string) {
   });
 
   return {
-    enter: (heads: string, ...bodies: string[]): void => receive(heads, bodies),
+    /** Delivers messages; answers what they brought at once. What microtasks bring later sets `filled`. */
+    enter(heads: string, ...bodies: string[]): string {
+      receive(heads, bodies);
+      return drain();
+    },
     drain,
     /**
      * Says which plugin it is and runs the bundle's top level; answers the error as JSON when it throws.

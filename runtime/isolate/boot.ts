@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import ivm from 'isolated-vm';
-import { type BootParts, PRELUDE_FILE, type Prelude } from './prelude.ts';
+import { type BootParts, PRELUDE_FILE, type Prelude, sharedFlag } from './prelude.ts';
 
 /** Bytes of strong randomness that one callback from the guest may ask for. */
 const MAX_RANDOM_BYTES = 65_536;
@@ -14,6 +14,8 @@ export interface Booted {
   readonly enter: ivm.Reference<BootParts['enter']>;
   readonly drain: ivm.Reference<BootParts['drain']>;
   readonly define: ivm.Reference<BootParts['define']>;
+  /** Not 0 when there is something to drain. */
+  readonly filled: Uint8Array<SharedArrayBuffer>;
   /** What to do when V8 gives the isolate up; whoever lives in it sets it. */
   onCatastrophic: (message: string) => void;
 }
@@ -37,7 +39,8 @@ export async function bootIsolate(prelude: Prelude, memoryMb: number): Promise<B
     const count = typeof bytes === 'number' && bytes > 0 && bytes <= MAX_RANDOM_BYTES ? Math.floor(bytes) : 0;
     return randomBytes(count).toString('latin1');
   });
-  const parts = (await boot.apply(undefined, [random], {
+  const filled = sharedFlag();
+  const parts = (await boot.apply(undefined, [random, new ivm.ExternalCopy(filled).copyInto()], {
     result: { reference: true },
     timeout: BOOT_MS,
   })) as ivm.Reference<BootParts>;
@@ -47,6 +50,7 @@ export async function bootIsolate(prelude: Prelude, memoryMb: number): Promise<B
     enter: parts.getSync('enter', { reference: true }),
     drain: parts.getSync('drain', { reference: true }),
     define: parts.getSync('define', { reference: true }),
+    filled,
     onCatastrophic: (message) => {
       throw new Error(message);
     },

@@ -5,6 +5,7 @@ import type { Booted } from './boot.ts';
 import { plainError } from './errors.ts';
 import { Lanes } from './lanes.ts';
 import { type Outgoing, readMailbox } from './mailbox.ts';
+import type { Watchdog } from './watchdog.ts';
 
 export interface IsolateEvents {
   onMessage(isolate: number, message: Outgoing): void;
@@ -17,6 +18,8 @@ export class GuestIsolate {
   readonly #cpuMs: number;
   readonly #lanes: Lanes;
   readonly #events: IsolateEvents;
+  readonly #watchdog: Watchdog;
+  #watched = false;
   /** Null until the load has begun. */
   #booted: Booted | null = null;
   #heads = '';
@@ -27,8 +30,9 @@ export class GuestIsolate {
   #timer: NodeJS.Timeout | null = null;
   #reportedCpu = 0n;
 
-  constructor(id: number, head: LoadHead, events: IsolateEvents) {
+  constructor(id: number, head: LoadHead, watchdog: Watchdog, events: IsolateEvents) {
     this.id = id;
+    this.#watchdog = watchdog;
     this.#events = events;
     this.#cpuMs = head.cpuMs;
     this.#lanes = new Lanes(head.cpuMs);
@@ -104,19 +108,32 @@ export class GuestIsolate {
   }
 
   #enterNow(heads: string, bodies: string[], lanes: readonly number[]): void {
+    const { isolate, enter, drain, filled } = this.#booted as Booted;
+    if (!this.#watched) {
+      this.#watched = true;
+      this.#watchdog.add(this.id, isolate);
+    }
     const started = performance.now();
     let text: unknown;
+    let late: unknown = '';
     this.#busy = true;
+    this.#watchdog.begin(this.id, this.#cpuMs);
     try {
-      this.#booted?.enter.applySync(undefined, [heads, ...bodies], { timeout: this.#cpuMs });
-      text = this.#booted?.drain.applySync(undefined, [], { timeout: this.#cpuMs });
+      text = enter.applySync(undefined, [heads, ...bodies]);
+      // What the microtasks brought, which ran when the guest was left.
+      if (filled[0] !== 0) late = drain.applySync(undefined, []);
     } catch (error) {
-      this.#fail(error);
+      this.#fail(this.#watchdog.end() ? error : new Error(`ran for more than ${this.#cpuMs} ms: timed out`));
+      return;
+    }
+    if (!this.#watchdog.end()) {
+      this.#fail(new Error(`ran for more than ${this.#cpuMs} ms: timed out`));
       return;
     }
     this.#busy = false;
     this.#lanes.record(lanes, performance.now() - started);
     this.#collect(text);
+    this.#collect(late);
   }
 
   async #enterOnPool(heads: string, bodies: string[], lanes: readonly number[]): Promise<void> {
@@ -127,11 +144,12 @@ export class GuestIsolate {
       // Both are queued at once, so that the pool thread takes them in one go.
       const entered = enter.apply(undefined, [heads, ...bodies], { timeout: this.#cpuMs });
       const drained = drain.apply(undefined, [], { timeout: this.#cpuMs });
-      await Promise.all([entered, drained]);
+      const [text, late] = await Promise.all([entered, drained]);
       if (this.#gone) return;
       this.#busy = false;
       this.#lanes.record(lanes, Number(isolate.wallTime - before) / 1e6);
-      this.#collect(await drained);
+      this.#collect(text);
+      this.#collect(late);
     } catch (error) {
       this.#fail(error);
       return;
@@ -177,6 +195,7 @@ export class GuestIsolate {
     this.#heads = '';
     this.#bodies = [];
     this.#queued = [];
+    if (this.#watched) this.#watchdog.remove(this.id);
     const isolate = this.#booted?.isolate;
     if (isolate !== undefined && !isolate.isDisposed) isolate.dispose();
     this.#events.onGone(this.id, reason, error);

@@ -15,6 +15,7 @@ import { SpareIsolate } from './boot.ts';
 import { GuestIsolate } from './guest-isolate.ts';
 import type { Outgoing } from './mailbox.ts';
 import { compilePrelude } from './prelude.ts';
+import { Watchdog } from './watchdog.ts';
 
 /** What a guest may send on; the rest is a breach of the protocol. */
 const FROM_GUEST: ReadonlySet<number> = new Set([
@@ -38,6 +39,7 @@ export class Isolates {
   readonly #channel: Channel;
   readonly #isolates = new Map<number, GuestIsolate>();
   readonly #touched = new Set<GuestIsolate>();
+  readonly #watchdog = new Watchdog();
   #spare: SpareIsolate | null = null;
   #moved = 0;
 
@@ -85,7 +87,7 @@ export class Isolates {
     const id = frame.isolate;
     const spare = this.#spare;
     if (spare === null) throw new Error('load before boot');
-    const isolate = new GuestIsolate(id, head, {
+    const isolate = new GuestIsolate(id, head, this.#watchdog, {
       onMessage: (from, message) => this.#onMessage(from, message),
       onGone: (from, reason, error) => this.#onGone(from, reason, error),
     });

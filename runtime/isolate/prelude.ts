@@ -9,9 +9,14 @@ export interface Prelude {
 
 /** What the prelude's boot answers. */
 export interface BootParts {
-  enter: (heads: string, ...bodies: string[]) => void;
+  enter: (heads: string, ...bodies: string[]) => string;
   drain: () => string;
   define: (factory: unknown, loadInfo: string) => string | undefined;
+}
+
+/** The byte that a guest sets when its mailbox is not empty (runtime/guest/mailbox.ts). */
+export function sharedFlag(): Uint8Array<SharedArrayBuffer> {
+  return new Uint8Array(new SharedArrayBuffer(1));
 }
 
 /** How the prelude is called in stacks; V8's cached code is bound to it. */
@@ -55,7 +60,10 @@ export function compilePrelude(source: string): Prelude {
   const boot = isolate.compileScriptSync(code, { filename }).runSync(context, { reference: true });
   const random = new ivm.Callback((bytes: number) => '\u0000'.repeat(bytes));
   const info = JSON.stringify({ name: 'warm-up', version: '0.0.0', config: {} });
-  const parts = boot.applySync(undefined, [random], { result: { reference: true } }) as ivm.Reference<BootParts>;
+  const filled = new ivm.ExternalCopy(sharedFlag()).copyInto();
+  const parts = boot.applySync(undefined, [random, filled], {
+    result: { reference: true },
+  }) as ivm.Reference<BootParts>;
   const enter = parts.getSync('enter', { reference: true });
   const drain = parts.getSync('drain', { reference: true });
   const deliver = (messages: readonly unknown[], ...bodies: string[]): void => {
