@@ -77,6 +77,8 @@ export class IsolateHost {
     const { files, log } = options;
     const flags = [
       '--no-node-snapshot',
+      // An isolate that is entered for moments never takes over what V8 optimised on other threads.
+      '--no-concurrent-recompilation',
       '--expose-gc',
       '--permission',
       '--allow-addons',

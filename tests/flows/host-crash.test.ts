@@ -113,6 +113,7 @@ describe('a plugin that does its worst', () => {
             api.get('/never', () => new Promise(() => {}), open);
             api.get('/bomb', () => { for (;;) kept.push(new Array(50_000).fill(kept.length)); }, open);
             api.get('/timer', () => { setTimeout(() => { for (;;); }, 0); return 'later'; }, open);
+            api.get('/turns', (request) => { while (request.url.endsWith('?loop')); return 'quick'; }, open);
             api.get('/state', () => { kept.push(1); return kept.length; }, open);
             api.get('/evil', () => {
               throw new Proxy({}, { get() { for (;;); } });
@@ -146,6 +147,18 @@ describe('a plugin that does its worst', () => {
     await others.stop();
     expect(others.odd).toEqual([]);
     expect(isolateHostOf(core.pid)).not.toBeNull();
+  });
+
+  test('a handler that was quick and then loops: ended on the main thread, others go on', async () => {
+    const others = startLoad(`${core.url}/api/plugins/steady-one/hello`, (response) => response.status === 200, 2);
+    const host = isolateHostOf(core.pid);
+    for (let round = 0; round < 20; round += 1) expect((await get('worst/turns')).body).toBe('quick');
+    expect(await get('worst/turns?loop')).toMatchObject({ status: 504, body: { code: 'plugin_deadline' } });
+    expect(await until(async () => (await get('worst/turns')).body, 'it serves again')).toBe('quick');
+    await others.more(10);
+    await others.stop();
+    expect(others.odd).toEqual([]);
+    expect(isolateHostOf(core.pid)).toBe(host);
   });
 
   test('after a timeout the isolate is another: nothing of its state is left', async () => {
