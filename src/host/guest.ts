@@ -9,6 +9,8 @@ import { GuestStreams } from './streams.ts';
 export interface InvokeRequest {
   /** The handler's number. */
   readonly lane: number;
+  /** What is asked, for people: `GET /hello`, `event user.login`, `hook onLoad`. */
+  readonly what: string;
   /** JSON text of the payload. */
   readonly payload: string;
   readonly body?: string | Uint8Array | null;
@@ -58,6 +60,7 @@ export interface GuestEvents {
 }
 
 interface Pending {
+  readonly what: string;
   readonly resolve: (answer: InvokeAnswer) => void;
   readonly reject: (error: Error) => void;
   readonly started: number;
@@ -101,6 +104,12 @@ export class Guest {
     return this.#pending.size + this.streams.size;
   }
 
+  /** What is under way, and for how many milliseconds. */
+  underWay(): { readonly what: string; readonly ms: number }[] {
+    const now = performance.now();
+    return [...this.#pending.values()].map(({ what, started }) => ({ what, ms: now - started }));
+  }
+
   /** The deepest call chain that is under way: what a call out of this guest counts from. */
   get depth(): number {
     let deepest = 0;
@@ -121,6 +130,7 @@ export class Guest {
     const started = performance.now();
     return new Promise((resolve, reject) => {
       this.#pending.set(id, {
+        what: request.what,
         resolve,
         reject,
         started,

@@ -107,6 +107,7 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
     try {
       given = await instance.guest.invoke({
         lane: registration.handler,
+        what: `${request.method} ${target.below}`,
         payload: payloadOf(request, checked?.params ?? params, checked?.query ?? null, principal),
         body: checked?.body ?? body.bytes,
         stream: body.stream,

@@ -58,12 +58,14 @@ export class Instance {
    */
   async call(
     lane: number,
+    what: string,
     payload: unknown,
     options: { deadlineMs?: number; signal?: AbortSignal; depth?: number } = {},
   ): Promise<unknown> {
     const { deadlineMs = this.limits.wallMsPerCall, signal, depth } = options;
     const answer = await this.#invoke({
       lane,
+      what,
       payload: JSON.stringify(payload) ?? 'null',
       deadlineMs,
       ...(signal === undefined ? {} : { cancelled: () => signal.aborted }),
@@ -84,15 +86,15 @@ export class Instance {
   }
 
   load(): Promise<unknown> {
-    return this.call(BUILT_IN_HANDLER.load, null, { deadlineMs: this.limits.loadMs });
+    return this.call(BUILT_IN_HANDLER.load, 'hook onLoad', null, { deadlineMs: this.limits.loadMs });
   }
 
   hook(name: string, args: readonly unknown[], deadlineMs: number): Promise<unknown> {
-    return this.call(BUILT_IN_HANDLER.hook, { name, args }, { deadlineMs });
+    return this.call(BUILT_IN_HANDLER.hook, `hook ${name}`, { name, args }, { deadlineMs });
   }
 
   configure(config: unknown): Promise<unknown> {
-    return this.call(BUILT_IN_HANDLER.config, config, { deadlineMs: this.limits.wallMsPerCall });
+    return this.call(BUILT_IN_HANDLER.config, 'hook onConfigChange', config, { deadlineMs: this.limits.wallMsPerCall });
   }
 
   /** Writes what the guest threw to the plugin's log, with its own files and lines; answers what others may see. */

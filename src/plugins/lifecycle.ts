@@ -12,11 +12,11 @@ import type { Schedules } from '../schedules/schedules.ts';
 import type { Redactor } from '../secrets/redact.ts';
 import type { Vault } from '../secrets/vault.ts';
 import type { Instance } from './instance.ts';
-import { LIFECYCLE_LIMITS } from './limits.ts';
 import { type LoaderDeps, loadPlugin, toFailure } from './loader.ts';
 import { Plugin } from './plugin.ts';
 import { PluginList } from './plugin-list.ts';
 import { PluginPackages } from './plugin-packages.ts';
+import { Recovery } from './recovery.ts';
 import {
   type Actor,
   type ChangeRequest,
@@ -24,7 +24,6 @@ import {
   type InstallRequest,
   NOTHING,
   newRow,
-  SYSTEM,
   settingsFor,
   writeAudit,
 } from './requests.ts';
@@ -65,6 +64,7 @@ export class Lifecycle extends PluginList {
   readonly #deps: LifecycleDeps;
   readonly #traffic: Traffic;
   readonly #packages: PluginPackages;
+  readonly #recovery: Recovery;
   #stopping = false;
 
   constructor(deps: LifecycleDeps) {
@@ -72,6 +72,13 @@ export class Lifecycle extends PluginList {
     this.#deps = deps;
     this.#traffic = new Traffic(deps);
     this.#packages = new PluginPackages(deps.db, deps.permissions.patterns);
+    this.#recovery = new Recovery({
+      db: deps.db,
+      loader: deps.loader,
+      get: (name) => this.get(name),
+      bringUp: (plugin) => this.#bringUp(plugin),
+      drain: (instance) => this.#traffic.drain(instance, 'onUnload'),
+    });
   }
 
   /** Reads what is installed; `loadEnabled` brings it up. */
@@ -336,55 +343,21 @@ export class Lifecycle extends PluginList {
     });
   }
 
-  /** An isolate was lost. The live one is made again, unless the plugin loses them all the time. */
+  /** An isolate was lost: its registrations go, and the recovery sees to the plugin. */
   onGone(guest: Guest, reason: string): void {
-    const { registrations, residents } = this.#deps.loader;
-    registrations.close(guest.id);
-    const resident = residents.get(guest.id);
-    residents.delete(guest.id);
-    const plugin = resident === undefined ? undefined : this.get(resident.plugin);
-    if (plugin === undefined || plugin.instance?.guest !== guest || this.#stopping) return;
-    plugin.state = { kind: 'loading' };
-    this.#deps.loader.meters.of(plugin.name).restarted();
-    if (reason === 'host') return;
-    this.#deps.loader.logOf(plugin.name)('error', `The isolate was lost: ${reason}`);
-    void this.#strike(plugin, reason);
+    if (!this.#stopping) this.#recovery.onGone(guest, reason);
+    this.#deps.loader.registrations.close(guest.id);
+    this.#deps.loader.residents.delete(guest.id);
   }
 
-  /** A call went over its deadline: the isolate may be stuck, so nothing new goes there. Another takes over, it drains. */
+  /** A call went over its deadline. */
   onDeadline(guest: Guest): void {
-    const resident = this.#deps.loader.residents.get(guest.id);
-    const plugin = resident === undefined ? undefined : this.get(resident.plugin);
-    const live = plugin?.instance;
-    if (plugin === undefined || live == null || live.guest !== guest || this.#stopping) return;
-    this.#deps.loader.logOf(plugin.name)('error', 'A call went over its deadline: the isolate is replaced');
-    this.#deps.loader.meters.of(plugin.name).restarted();
-    plugin.state = { kind: 'loading' };
-    void this.#bringUp(plugin);
-    void this.#traffic.drain(live, 'onUnload');
+    if (!this.#stopping) this.#recovery.onDeadline(guest);
   }
 
   /** A host died and another stands in its place: what was there is loaded again. */
   async onRespawn(): Promise<void> {
     await this.loadEnabled();
-  }
-
-  async #strike(plugin: Plugin, reason: string): Promise<void> {
-    const now = performance.now();
-    plugin.strikes = [...plugin.strikes.filter((at) => now - at < LIFECYCLE_LIMITS.strikeWindowMs), now];
-    if (plugin.strikes.length < LIFECYCLE_LIMITS.strikes) {
-      await this.#bringUp(plugin);
-      return;
-    }
-    const why = `it lost ${plugin.strikes.length} isolates within a minute (${reason})`;
-    await plugin.inTurn(async () => {
-      plugin.state = { kind: 'quarantined', reason: why };
-      plugin.row = await this.#deps.db.transaction().execute(async (trx) => {
-        await publish(trx, { name: 'plugin.quarantined', data: { plugin: plugin.name, reason: why } });
-        await writeAudit(trx, SYSTEM, 'plugin.quarantined', plugin.name, { reason: why });
-        return updatePlugin(trx, plugin.name, { quarantineReason: why });
-      });
-    });
   }
 
   /** Loads an enabled plugin that is not running; its failure is its state. */

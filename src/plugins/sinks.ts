@@ -16,7 +16,7 @@ export function createEventSink(lifecycle: () => Lifecycle): EventSink {
       const instance = await plugin.ready();
       const matching = instance.registrations.subscriptions.filter(({ pattern }) => covers(pattern, event.name));
       const results = await Promise.allSettled(
-        matching.map(({ handler }) => instance.call(handler, event, { signal })),
+        matching.map(({ handler }) => instance.call(handler, `event ${event.name}`, event, { signal })),
       );
       const failed = results.find((result) => result.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
@@ -31,7 +31,7 @@ export function createJobRunner(lifecycle: () => Lifecycle): JobRunner {
       const plugin = lifecycle().get(name);
       if (plugin === undefined) throw new CodedError('plugin_disabled');
       const instance = await plugin.ready();
-      await instance.call(handler, job, { signal });
+      await instance.call(handler, `job ${job.name}`, job, { signal });
     },
   };
 }
@@ -55,7 +55,7 @@ export function createPluginCalls(lifecycle: () => Lifecycle): Pick<PluginsDeps,
       }
       const { signal, depth } = caller;
       try {
-        return await instance.call(found.handler, { args }, { signal, depth: depth + 1 });
+        return await instance.call(found.handler, `call ${method}`, { args }, { signal, depth: depth + 1 });
       } catch (error) {
         // The other plugin's stack is its own affair.
         if (error instanceof CodedError && error.code === 'plugin_error') {

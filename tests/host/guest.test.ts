@@ -6,7 +6,7 @@ import { fakeGuest } from '../kit/fake-guest.ts';
 
 // The core's end of an isolate, whatever the other end sends.
 
-const REQUEST: InvokeRequest = { lane: 3, payload: '{"a":1}', deadlineMs: 60_000 };
+const REQUEST: InvokeRequest = { what: 'GET /', lane: 3, payload: '{"a":1}', deadlineMs: 60_000 };
 
 const frame = (kind: number, id: number, over: Partial<Frame> = {}): Frame => ({
   kind,
