@@ -66,7 +66,7 @@ function manifestOf(name: string): object {
       threshold: { type: 'integer', default: 100, minimum: 0 },
     },
     permissions: ['sessions:read', 'users:read'],
-    limits: { memoryMb: 64 },
+    limits: { memoryMb: 64, cpuMsPerMinute: 60_000 },
   };
 }
 

@@ -57,14 +57,43 @@ export function rssBytes(pid: number | null): number {
   return kilobytes === undefined ? Number.NaN : Number(kilobytes) * 1024;
 }
 
-/** The isolate host below a core: launchers such as bwrap stand between the two. Null when there is none. */
-export function isolateHostOf(core: number): number | null {
-  if (!HAS_PROC) return null;
+export interface ProcessMemory {
+  readonly pid: number;
+  /** The program's name. */
+  readonly name: string;
+  /** Bytes in memory; shared pages count in every process that has them. */
+  readonly rss: number;
+  /** Bytes in memory, each shared page divided by the processes that have it: these add up. */
+  readonly pss: number;
+}
+
+/** Memory of a process and of all that it has started. */
+export function memoryOfTree(root: number): ProcessMemory[] {
+  const parents = processParents();
+  const isBelow = (pid: number): boolean => pid === root || (pid > 1 && isBelow(parents.get(pid) ?? 0));
+  return [...parents.keys()].filter(isBelow).flatMap((pid) => {
+    const rollup = readProc(pid, 'smaps_rollup');
+    if (rollup === null) return [];
+    const bytes = (field: string): number =>
+      Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0) * 1024;
+    const name = readProc(pid, 'comm')?.trim() ?? '';
+    return [{ pid, name, rss: bytes('Rss'), pss: bytes('Pss') }];
+  });
+}
+
+function processParents(): Map<number, number> {
   const parents = new Map<number, number>();
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
     if (Number.isInteger(pid)) parents.set(pid, Number(statOf(pid)?.[1] ?? 0));
   }
+  return parents;
+}
+
+/** The isolate host below a core: launchers such as bwrap stand between the two. Null when there is none. */
+export function isolateHostOf(core: number): number | null {
+  if (!HAS_PROC) return null;
+  const parents = processParents();
   const isBelow = (pid: number): boolean => {
     const parent = parents.get(pid) ?? 0;
     return parent === core || (parent > 1 && isBelow(parent));

@@ -42,8 +42,12 @@ export class Product {
     this.#stop = stop;
   }
 
-  /** @throws Error with the end of its log when the core does not come up */
-  static async start(children: Children, folders: Folders): Promise<Product> {
+  /** @throws Error with the end of its log when the core does not come up in `readyMs` */
+  static async start(
+    children: Children,
+    folders: Folders,
+    { env = {}, readyMs = READY_MS }: { env?: Readonly<Record<string, string>>; readyMs?: number } = {},
+  ): Promise<Product> {
     const begun = performance.now();
     const child = children.add(
       Bun.spawn([process.execPath, ENTRY], {
@@ -56,6 +60,7 @@ export class Product {
           PLUGIN_DIRS: folders.plugins,
           STREAMSPACE_ADMIN_EMAIL: ADMIN.email,
           STREAMSPACE_ADMIN_PASSWORD: ADMIN.password,
+          ...env,
         },
         stdin: 'ignore',
         stdout: 'pipe',
@@ -63,7 +68,7 @@ export class Product {
       }),
     );
     const ready = Promise.withResolvers<string>();
-    const timer = setTimeout(() => ready.reject(new Error(`the core was not ready after ${READY_MS} ms`)), READY_MS);
+    const timer = setTimeout(() => ready.reject(new Error(`the core was not ready after ${readyMs} ms`)), readyMs);
     let product: Product | null = null;
     const tail: string[] = [];
     const read = async (): Promise<void> => {

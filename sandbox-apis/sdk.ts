@@ -3,6 +3,7 @@
  * value, and the bundler supplies it.
  */
 import type { ApiApi } from './api/guest.ts';
+import type { BudgetApi } from './budget/guest.ts';
 import type { EventsApi } from './events/guest.ts';
 import type { FetchApi } from './fetch/guest.ts';
 import type { LogApi } from './log/guest.ts';
@@ -20,6 +21,7 @@ export type {
   RequestContext,
   RequestUser,
 } from './api/guest.ts';
+export type { BudgetApi, BudgetEntry } from './budget/guest.ts';
 export type { EventHandler, EventInfo, EventsApi, Unsubscribe } from './events/guest.ts';
 export type { FetchApi } from './fetch/guest.ts';
 export type { LogApi } from './log/guest.ts';
@@ -33,6 +35,7 @@ export interface StreamSpace<Config = Readonly<Record<string, unknown>>> {
   /** This plugin, as its manifest says. */
   readonly plugin: { readonly name: string; readonly version: string };
   readonly api: ApiApi;
+  readonly budget: BudgetApi;
   /** A live view: after the admin changed the configuration it shows the new values. Sensitive fields are in `secrets`. */
   readonly config: Readonly<Config>;
   readonly events: EventsApi;
@@ -43,10 +46,22 @@ export interface StreamSpace<Config = Readonly<Record<string, unknown>>> {
   readonly scheduler: SchedulerApi;
   readonly secrets: SecretsApi;
   readonly storage: StorageApi;
-  /** What a refused call rejects with; `permission` names what is missing. */
+  /**
+   * What a refused call rejects with; `permission` names what is missing. `capability` is there when an admin switched the
+   * whole capability off for this plugin: it may be back at the next call.
+   */
   readonly PermissionError: new (
     ...args: never[]
-  ) => Error & { readonly code: string; readonly permission: string };
+  ) => Error & { readonly code: string; readonly permission: string; readonly capability?: string };
+  /** What a call over a limit rejects with (`fetch`: its `cause`); `limit` names it, `resetsAt` is ISO 8601 or null. */
+  readonly QuotaError: new (
+    ...args: never[]
+  ) => Error & {
+    readonly code: string;
+    readonly limit: string | null;
+    readonly max: number | null;
+    readonly resetsAt: string | null;
+  };
   /** What any other failed call rejects with; `code` is of docs/errors.md. */
   readonly StreamSpaceError: new (
     ...args: never[]

@@ -1,5 +1,8 @@
 import { isIP } from 'node:net';
 import { delimiter, join, resolve } from 'node:path';
+import { Value } from '@sinclair/typebox/value';
+import type { AskedLimits } from './plugins/limits.ts';
+import { limitsSchema } from './quotas/limits-schema.ts';
 import { secretFile } from './secret-file.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -28,6 +31,14 @@ export interface Config {
   readonly pluginOrigin: string | null;
   /** How many proxies in front are trusted with `X-Forwarded-*`. */
   readonly trustProxy: number;
+  /** The operator's own ceilings of plugins' limits, by name as in a manifest. */
+  readonly pluginCeilings: AskedLimits;
+  /** Whether uploaded plugins run where the isolate host is not confined. */
+  readonly allowUnconfined: boolean;
+  /** Milliseconds without use after which a plugin's isolate is let go; 0 is never. */
+  readonly hibernateAfterMs: number;
+  /** Isolates in memory beyond which idle ones are let go at once; null means by the machine's memory. */
+  readonly maxIsolates: number | null;
 }
 
 /** A value of the environment that cannot be used; the message has one line a variable and never shows a secret. */
@@ -86,6 +97,18 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     publicUrl: read<string | null>('PUBLIC_URL', publicUrl, null),
     pluginOrigin: read<string | null>('PLUGIN_ORIGIN', origin, null),
     trustProxy: read('TRUST_PROXY', trustProxy, 0),
+    pluginCeilings: read<AskedLimits>('STREAMSPACE_PLUGIN_CEILINGS', pluginCeilings, Object.freeze({})),
+    allowUnconfined: read('STREAMSPACE_ALLOW_UNCONFINED', yesOrNo, false),
+    hibernateAfterMs: read(
+      'HIBERNATE_AFTER_MS',
+      (value) => integer(value, 0, 604_800_000, 'milliseconds, 0 (never) to 604800000 (a week)'),
+      900_000,
+    ),
+    maxIsolates: read<number | null>(
+      'MAX_ISOLATES',
+      (value) => integer(value, 1, 10_000, 'a number of isolates, 1 to 10000'),
+      null,
+    ),
   };
   if (problems.size > 0) throw new ConfigError(problems);
   return Object.freeze(config);
@@ -195,9 +218,29 @@ function origin(value: string): string {
   return url.pathname === '/' ? url.origin : refuse(`${shown(value)} has a path`, accepted);
 }
 
+function pluginCeilings(value: string): AskedLimits {
+  const accepted = 'JSON such as {"memoryMb": 256, "hostCallsPerMinute": {"fetch": 600}}';
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(value);
+  } catch {
+    return refuse('it is no JSON', accepted);
+  }
+  const issue = Value.Errors(limitsSchema, parsed).First();
+  if (issue !== undefined) return refuse(`${issue.path || 'it'}: ${issue.message.toLowerCase()}`, accepted);
+  return Object.freeze(parsed as Record<string, unknown>);
+}
+
 function trustProxy(value: string): number {
   const text = value.trim().toLowerCase();
   if (text === 'true') return 1;
   if (text === 'false') return 0;
   return integer(text, 0, 16, 'true (one proxy), false, or the number of proxies, 0 to 16');
+}
+
+function yesOrNo(value: string): boolean {
+  const text = value.trim().toLowerCase();
+  if (['1', 'true', 'yes'].includes(text)) return true;
+  if (['0', 'false', 'no'].includes(text)) return false;
+  return refuse(`${shown(value)} is neither yes nor no`, '1, true or yes; 0, false or no');
 }

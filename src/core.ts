@@ -1,8 +1,11 @@
 import { join, resolve } from 'node:path';
+import { capabilityOff } from '../sandbox-apis/_kit/errors.ts';
+import { fetchContract } from '../sandbox-apis/fetch/contract.ts';
+import { DEFAULT_STORAGE_QUOTA } from '../sandbox-apis/storage/limits.ts';
 import { createApp } from './app.ts';
 import { ensureFirstAdmin } from './auth/first-admin.ts';
 import { createAuth } from './auth/service.ts';
-import { Answerer, type Resident } from './broker/answer.ts';
+import { Answerer } from './broker/answer.ts';
 import { CONTRACTS, createRooms } from './broker/rooms.ts';
 import { type Config, loadSecretKey } from './config.ts';
 import { closeDb, createDb, type DbAddress } from './db/client.ts';
@@ -13,6 +16,8 @@ import { createSql } from './db/sql.ts';
 import { createDispatcher, type Dispatcher } from './events/deliver.ts';
 import { publish } from './events/publish.ts';
 import type { Guest } from './host/guest.ts';
+import type { PluginLimits } from './host/limits.ts';
+import { assertMayRun, warning } from './host/policy.ts';
 import { loadPrelude } from './host/prelude.ts';
 import { Supervisor } from './host/supervisor.ts';
 import { eventsRoutes } from './http/events.ts';
@@ -20,19 +25,33 @@ import { createGateway } from './http/gateway.ts';
 import { schemaRoutes } from './http/manifest-schema.ts';
 import { installRoutes } from './http/plugin-install.ts';
 import { pluginPaths } from './http/plugin-paths.ts';
+import { permissionRoutes } from './http/plugin-permissions.ts';
 import { pluginRoutes } from './http/plugins.ts';
+import { postMortemRoutes } from './http/post-mortems.ts';
 import { serve } from './http/serve.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createBundler } from './packages/bundle.ts';
 import { createDenials } from './permissions/denials.ts';
+import { createGate } from './permissions/gate.ts';
 import { PermissionCatalog } from './permissions/grants.ts';
+import { restingEvents, restingJobs, restingMethods } from './permissions/resting.ts';
+import { Switches } from './permissions/switches.ts';
+import { Uses } from './permissions/uses.ts';
 import { PluginFolders } from './plugins/folders.ts';
+import { createHibernationMetrics, defaultMaxIsolates, machineMemory } from './plugins/hibernation.ts';
 import { Lifecycle } from './plugins/lifecycle.ts';
+import { limitsOfPlugin } from './plugins/limits.ts';
+import type { Inhabitant } from './plugins/loader.ts';
 import { createMeters } from './plugins/meters.ts';
+import { lodgingOf } from './plugins/placement.ts';
 import { createPluginLogs } from './plugins/plugin-log.ts';
 import { Registrations } from './plugins/registrations.ts';
 import { createEventSink, createJobRunner, createPluginCalls } from './plugins/sinks.ts';
+import { createPostMortems } from './post-mortems/post-mortems.ts';
+import { createBudget } from './quotas/budget.ts';
+import { Quotas } from './quotas/quotas.ts';
+import { waitingEvents, waitingJobs } from './quotas/waiting.ts';
 import { readinessChecks } from './readiness.ts';
 import { createSchedules } from './schedules/schedules.ts';
 import { compileSchema } from './schema/check.ts';
@@ -101,50 +120,108 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
 
   const metrics = createMetrics();
   const meters = createMeters(metrics.registry);
+  const hibernations = createHibernationMetrics(metrics.registry);
   const redactor = createRedactor();
-  const logs = createPluginLogs({ log, redactor });
+  const limitsOf = (plugin: string): PluginLimits => limitsOfPlugin(lifecycle.get(plugin), config.pluginCeilings);
+  const quotas = new Quotas({
+    limitsOf,
+    onExceeded: (plugin, limit, error, tell) => {
+      meters.of(plugin).refused(limit);
+      if (tell) logs.write(plugin, { level: 'warn', message: error.message });
+    },
+  });
+  const logs = createPluginLogs({
+    log,
+    redactor,
+    rate: {
+      mayLog: (plugin, from) => quotas.of(plugin).mayLog(from),
+      max: (plugin) => limitsOf(plugin).logLinesPerMinute,
+    },
+  });
   const vault = createVault({ db, key: secretKey });
   await vault.verify();
-  const storage = createStore(db);
+  const storage = createStore(db, (plugin) => ({ ...DEFAULT_STORAGE_QUOTA, bytes: limitsOf(plugin).storageBytes }));
+  const budget = createBudget({
+    quotas,
+    limitsOf,
+    callsOf: (plugin) => lifecycle.get(plugin)?.instance?.guest.calls ?? 0,
+    storedBytes: async (plugin) => (await storage.usage(plugin)).bytes,
+  });
   const permissions = new PermissionCatalog(CONTRACTS);
+  const uses = new Uses({ db, log });
+  uses.start();
+  undo.push(() => uses.stop());
+  const switches = new Switches({ db, contracts: CONTRACTS, onChange: onSwitch });
+  await switches.open();
+  const gate = createGate({ switches, uses });
   const bundler = createBundler({ cacheDir: join(config.dataDir, 'cache', 'bundles'), log });
   undo.push(() => bundler.stop());
 
-  const residents = new Map<number, Resident>();
+  const residents = new Map<number, Inhabitant>();
   const registrations = new Registrations();
-  const schedules = createSchedules({ db, log, runner: createJobRunner(() => lifecycle) });
+  const schedules = createSchedules({
+    db,
+    log,
+    runner: restingJobs(
+      waitingJobs(
+        createJobRunner(() => lifecycle),
+        quotas,
+      ),
+      switches,
+    ),
+  });
   undo.push(() => schedules.stop());
   const rooms = createRooms({
+    budget: { budget },
     api: { registrations, checkSchema: (schema) => void compileSchema(schema) },
     config: { current: ({ plugin }) => lifecycle.get(plugin)?.row.config ?? {} },
     events: { registrations, publish: publishNow },
-    fetch: { log },
+    fetch: {
+      log,
+      meter: (plugin, out, received) => quotas.of(plugin).transfer(out + received),
+      permit: (caller, needed) => gate.permit(fetchContract, caller, needed),
+      used: ({ plugin }, grant) => uses.used(plugin, null, grant),
+    },
     log: { write: (plugin, line) => logs.write(plugin, line) },
-    plugins: { registrations, ...createPluginCalls(() => lifecycle) },
+    plugins: {
+      registrations,
+      ...restingMethods(
+        createPluginCalls(() => lifecycle),
+        switches,
+      ),
+    },
     scheduler: { registrations },
     secrets: { secrets: vault },
     storage: { store: storage },
   });
   const answerer = new Answerer(rooms, {
     log,
+    gate,
     residentOf: (isolate) => residents.get(isolate),
     onCall: (plugin, room) => meters.of(plugin).hostCall(room),
+    quotasOf: (plugin) => quotas.of(plugin),
     onDenied: createDenials({ db, log }),
   });
+  const postMortems = createPostMortems({ db, redactor, log, trail: answerer.trail });
   const supervisor = new Supervisor({
     prelude: await preparing,
     log,
     guests: {
       onCall: (guest, call) => void answerer.onCall(guest, call),
       onCallAbort: (guest, id) => answerer.onCallAbort(guest, id),
-      onDeadline: (guest) => lifecycle.onDeadline(guest),
-      onGone: (guest: Guest, reason) => {
+      onDeadline: (guest, underWay) => lifecycle.onDeadline(guest, underWay),
+      onGone: (guest: Guest, loss) => {
         answerer.onGone(guest);
-        lifecycle.onGone(guest, reason);
+        lifecycle.onGone(guest, loss);
+        answerer.trail.drop(guest);
       },
       onStats: (guest) => {
         const resident = residents.get(guest.id);
-        if (resident !== undefined) meters.of(resident.plugin).resources(guest.cpuMs, guest.heapBytes);
+        if (resident === undefined) return;
+        meters.of(resident.plugin).resources(quotas.heard(resident.plugin, guest), guest.heapBytes);
+        if (quotas.of(resident.plugin).isRunaway(guest.cpuMs)) {
+          guest.end({ reason: 'cpu', error: null, verdict: 'culprit', detail: 'it went on beyond its CPU a minute' });
+        }
       },
     },
     onRespawn: () => void lifecycle.onRespawn(),
@@ -154,17 +231,46 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   const lifecycle = new Lifecycle({
     db,
     log,
-    loader: { log, supervisor, bundler, registrations, meters, residents, logOf: (plugin) => writeLog(plugin) },
+    loader: {
+      log,
+      supervisor,
+      bundler,
+      registrations,
+      meters,
+      quotas,
+      ceilings: config.pluginCeilings,
+      residents,
+      logOf: (plugin) => writeLog(plugin),
+      admit: (plugin) => assertMayRun(plugin, supervisor.report(), { allowUnconfined: config.allowUnconfined, log }),
+      lodgingOf: (name, ownProcess) => {
+        const plugin = lifecycle.get(name);
+        if (plugin === undefined) throw new Error(`${name} is loaded but not in the list`);
+        return lodgingOf(plugin, ownProcess, performance.now());
+      },
+    },
     vault,
     redactor,
     schedules,
     permissions,
     dispatcher: () => dispatcher,
+    hibernation: {
+      rules: {
+        afterMs: config.hibernateAfterMs,
+        maxIsolates: config.maxIsolates ?? defaultMaxIsolates(machineMemory()),
+      },
+      metrics: hibernations,
+      callsOf: (guest) => answerer.underWay(guest),
+    },
     dropData: (plugin, trx) => storage.dropPlugin(plugin, trx),
+    postMortems,
     hasData: async (plugin) => (await storage.usage(plugin)).keys > 0,
     forget: (plugin) => {
       logs.drop(plugin);
       meters.drop(plugin);
+      quotas.drop(plugin);
+      hibernations.drop(plugin);
+      switches.forget(plugin);
+      uses.forget(plugin);
     },
   });
   const writeLog =
@@ -175,7 +281,13 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     db,
     log,
     sql: listening,
-    sink: createEventSink(() => lifecycle),
+    sink: restingEvents(
+      waitingEvents(
+        createEventSink(() => lifecycle),
+        quotas,
+      ),
+      switches,
+    ),
     metrics: {
       delivered: (plugin) => meters.of(plugin).delivered(),
       failed: (plugin) => meters.of(plugin).deliveryFailed(),
@@ -186,11 +298,17 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     dispatcher.poke();
     return id;
   }
+  function onSwitch(plugin: string, capability: string, on: boolean): void {
+    log.info({ plugin, capability, on }, 'an admin switched a capability of a plugin');
+    if (!on) answerer.cut(plugin, capability, capabilityOff(capability, null));
+    else if (capability === 'events') dispatcher.poke();
+  }
 
   const auth = createAuth({ db, config, log, publish });
   const users = createUsers({ db, publish, changed: auth.forgetUser });
   const admin = await ensureFirstAdmin({ db, config, log, publish });
-  const view = { vault, schedules };
+  const switchedOff = (plugin: string) => switches.list(plugin).map(({ capability }) => capability);
+  const view = { vault, schedules, limitsOf, switchedOff };
   const app = createApp({
     config,
     log,
@@ -198,22 +316,26 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     auth,
     users,
     phase: () => phase,
-    readiness: readinessChecks({ db, supervisor, lifecycle }),
+    readiness: readinessChecks({ db, supervisor, lifecycle, allowUnconfined: config.allowUnconfined }),
     pluginPaths: () => pluginPaths(lifecycle),
     routes: [
-      pluginRoutes({ ...view, db, auth, lifecycle, logs, meters }),
+      pluginRoutes({ ...view, db, auth, lifecycle, logs, meters, budget }),
       eventsRoutes({
         db,
         auth,
         resolvePluginName: async (id) => lifecycle.find(id).name,
         poke: () => dispatcher.poke(),
       }),
+      permissionRoutes({ db, auth, lifecycle, permissions, switches, uses }),
+      postMortemRoutes({ auth, postMortems, resolvePluginName: (id) => lifecycle.find(id).name }),
       schemaRoutes(permissions.patterns),
     ],
     rawRoutes: [installRoutes({ ...view, auth, lifecycle })],
   });
 
   await supervisor.start();
+  const weakness = warning(supervisor.report(), config.allowUnconfined);
+  if (weakness !== null) log.warn(weakness);
   const folders = new PluginFolders({
     lifecycle,
     log,
@@ -234,7 +356,7 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   undo.push(() => clearInterval(sweeper));
   if (config.pluginDirs.length > 0) void bundler.warm();
 
-  const gateway = createGateway({ lifecycle, auth, log, metrics, trustProxy: config.trustProxy });
+  const gateway = createGateway({ lifecycle, auth, log, metrics, switches, trustProxy: config.trustProxy });
   const server = serve(app, gateway, config);
   undo.push(() => server.stop());
   phase = 'ready';

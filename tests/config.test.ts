@@ -35,6 +35,10 @@ describe('loadConfig', () => {
       publicUrl: null,
       pluginOrigin: null,
       trustProxy: 0,
+      allowUnconfined: false,
+      pluginCeilings: {},
+      hibernateAfterMs: 900_000,
+      maxIsolates: null,
     });
     expect(Object.isFrozen(config)).toBe(true);
     expect(Object.isFrozen(config.pluginDirs)).toBe(true);
@@ -43,6 +47,7 @@ describe('loadConfig', () => {
   test('takes an empty value as not set', () => {
     const names = ['PORT', 'HOST', 'DATA_DIR', 'DATABASE_URL', 'PLUGIN_DIRS', 'STREAMSPACE_ADMIN_EMAIL', 'LOG_LEVEL'];
     names.push('STREAMSPACE_ADMIN_PASSWORD', 'STREAMSPACE_SECRET_KEY', 'PUBLIC_URL', 'PLUGIN_ORIGIN', 'TRUST_PROXY');
+    names.push('HIBERNATE_AFTER_MS', 'MAX_ISOLATES');
     expect(loadConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(loadConfig({}));
   });
 
@@ -60,6 +65,10 @@ describe('loadConfig', () => {
       PUBLIC_URL: 'https://example.com/base/',
       PLUGIN_ORIGIN: 'https://plugins.example.com:8443/',
       TRUST_PROXY: 'true',
+      STREAMSPACE_ALLOW_UNCONFINED: '1',
+      STREAMSPACE_PLUGIN_CEILINGS: '{"memoryMb": 128, "hostCallsPerMinute": {"fetch": 60}}',
+      HIBERNATE_AFTER_MS: '0',
+      MAX_ISOLATES: '64',
     });
     expect(config).toEqual({
       port: 0,
@@ -74,6 +83,10 @@ describe('loadConfig', () => {
       publicUrl: 'https://example.com/base',
       pluginOrigin: 'https://plugins.example.com:8443',
       trustProxy: 1,
+      allowUnconfined: true,
+      pluginCeilings: { memoryMb: 128, hostCallsPerMinute: { fetch: 60 } },
+      hibernateAfterMs: 0,
+      maxIsolates: 64,
     });
   });
 
@@ -106,7 +119,14 @@ describe('loadConfig', () => {
     ['PUBLIC_URL', 'https://example.com/?a=1', 'http(s)'],
     ['PLUGIN_ORIGIN', 'https://example.com/path', 'origin'],
     ['TRUST_PROXY', 'yes', 'true'],
+    ['STREAMSPACE_PLUGIN_CEILINGS', '{', 'JSON'],
+    ['STREAMSPACE_PLUGIN_CEILINGS', '{"memory": 5}', 'memoryMb'],
+    ['STREAMSPACE_PLUGIN_CEILINGS', '{"memoryMb": 1}', 'memoryMb'],
     ['TRUST_PROXY', '17', 'true'],
+    ['HIBERNATE_AFTER_MS', '15m', 'milliseconds'],
+    ['HIBERNATE_AFTER_MS', '-1', 'milliseconds'],
+    ['MAX_ISOLATES', '0', '1 to 10000'],
+    ['MAX_ISOLATES', 'many', '1 to 10000'],
   ])('refuses %s=%s, names it and what it accepts', (variable, value, accepted) => {
     const error = refusal({ [variable]: value });
     expect(error.variables).toEqual([variable]);

@@ -2,13 +2,27 @@ import {
   type GuestHandler,
   type GuestHost,
   type Invocation,
+  Later,
   type Registered,
   Reply,
+  settle as then,
 } from '../../sandbox-apis/_kit/guest.ts';
+import { assertSize } from '../../sandbox-apis/_kit/json.ts';
+import { CHANNEL_LIMITS } from '../protocol/limits.ts';
 import { FLAG, KIND, LANE } from '../protocol/messages.ts';
-import { fromCore, toGuestError } from './errors.ts';
-import { captureStackTrace, PromiseConstructor, parse, SafeMap, stringify, then } from './intrinsics.ts';
-import { post } from './mailbox.ts';
+import { type CoreError, fromCore, QuotaError, StreamSpaceError, toGuestError } from './errors.ts';
+import {
+  captureStackTrace,
+  hasOwn,
+  PromiseConstructor,
+  parse,
+  RangeErrorConstructor,
+  reject,
+  SafeMap,
+  setPrototypeOf,
+  stringify,
+} from './intrinsics.ts';
+import { beginEntry, isFull, post } from './mailbox.ts';
 import { onChunk, onCredit, onStreamAbort, readStream, writeStream } from './streams.ts';
 import { AbortController, type AbortSignal as GuestSignal, onAbort } from './web/abort.ts';
 
@@ -46,7 +60,7 @@ class GuestInvocation implements Invocation {
   }
 
   waitUntil(promise: Promise<unknown>): void {
-    then(promise, noop, report);
+    void then(promise, noop, report);
   }
 }
 
@@ -63,19 +77,22 @@ export function report(error: unknown): void {
     0,
     0,
     '"log.write"',
-    stringify({ level: 'error', message: `Uncaught ${name}: ${message}`, fields: { stack } }),
+    stringify(bare({ level: 'error', message: `Uncaught ${name}: ${message}`, fields: bare({ stack }) })),
   );
 }
 
 /** Takes what the host delivers: `[[kind, id, lane, flags, head], ...]` and the bodies of those that have one. */
 export function receive(heads: string, bodies: readonly string[]): void {
+  beginEntry();
   const messages = parse(heads) as [number, number, number, number, unknown][];
   let next = 0;
   for (let at = 0; at < messages.length; at += 1) {
-    const [kind, id, lane, flags, head] = messages[at] as [number, number, number, number, unknown];
+    // By index: destructuring asks the iterator of Array.prototype, which is the guest's to patch.
+    const message = messages[at] as [number, number, number, number, unknown];
+    const flags = message[3];
     const body = (flags & FLAG.body) === 0 ? null : (bodies[next++] ?? '');
     try {
-      dispatch(kind, id, lane, flags, head, body);
+      dispatch(message[0], message[1], message[2], flags, message[4], body);
     } catch (error) {
       report(error);
     }
@@ -106,7 +123,7 @@ function dispatch(kind: number, id: number, lane: number, flags: number, head: u
       onCredit(id, head as number);
       return;
     case KIND.streamAbort:
-      onStreamAbort(id, flags, head as { message?: string } | null);
+      onStreamAbort(id, flags, head as Partial<CoreError> | null);
       return;
     case KIND.cancel:
       invocations.get(id)?.controller.abort();
@@ -127,7 +144,7 @@ function invoke(
     return;
   }
   const invocation = new GuestInvocation(body, (flags & FLAG.binary) !== 0);
-  if (head.stream !== undefined) invocation.stream = head.stream;
+  if (hasOwn(head, 'stream')) invocation.stream = head.stream as number;
   let answer: unknown;
   try {
     answer = handler(head.p, invocation);
@@ -137,9 +154,10 @@ function invoke(
   }
   if (typeof answer === 'object' && answer !== null && !(answer instanceof Reply)) {
     invocations.set(id, invocation);
-    then(
-      answer,
-      (value) => succeed(id, value),
+    const later = answer instanceof Later ? answer : null;
+    void then(
+      later === null ? answer : later.value,
+      (value) => finish(id, later, value),
       (error) => fail(id, error),
     );
   } else {
@@ -147,25 +165,48 @@ function invoke(
   }
 }
 
-function succeed(id: number, value: unknown): void {
-  invocations.delete(id);
-  if (value instanceof Reply) {
-    post(KIND.result, id, value.binary ? FLAG.binary : 0, stringify(value.head), value.body === '' ? null : value.body);
-    return;
-  }
-  let body: string | undefined;
+function finish(id: number, later: Later | null, value: unknown): void {
+  let answer: unknown;
   try {
-    body = stringify(value);
+    answer = later === null ? value : later.finish(value);
   } catch (error) {
     fail(id, error);
     return;
   }
-  post(KIND.result, id, 0, '', body ?? 'null');
+  succeed(id, answer);
+}
+
+/** The host ends an isolate that posts a message over its limits: an answer over them is an error here, before that. */
+function succeed(id: number, value: unknown): void {
+  invocations.delete(id);
+  try {
+    if (value instanceof Reply) {
+      const head = stringify(value.head);
+      if (head.length > CHANNEL_LIMITS.headBytes) throw tooLong('The head of the answer', CHANNEL_LIMITS.headBytes);
+      post(KIND.result, id, value.binary ? FLAG.binary : 0, head, value.body === '' ? null : value.body);
+      return;
+    }
+    assertSize(value, CHANNEL_LIMITS.inlineBodyBytes);
+    const body = (stringify(value) as string | undefined) ?? 'null';
+    if (body.length > CHANNEL_LIMITS.inlineBodyBytes) throw tooLong('The answer', CHANNEL_LIMITS.inlineBodyBytes);
+    post(KIND.result, id, 0, '', body);
+  } catch (error) {
+    fail(id, error);
+  }
+}
+
+function tooLong(what: string, limit: number): RangeError {
+  return new RangeErrorConstructor(`${what} would be longer than ${limit} characters`);
 }
 
 function fail(id: number, error: unknown): void {
   invocations.delete(id);
   post(KIND.result, id, FLAG.error, '', stringify(toGuestError(error)));
+}
+
+/** The same without a prototype: a `toJSON` on that of all objects does not change what JSON makes of it. */
+function bare<T extends object>(value: T): T {
+  return setPrototypeOf(value, null);
 }
 
 function settle(id: number, flags: number, head: unknown, body: string | null): void {
@@ -182,14 +223,15 @@ function settle(id: number, flags: number, head: unknown, body: string | null): 
 
 function call<T>(name: string, input: unknown, options?: { signal?: AbortSignal | undefined }): Promise<T> {
   const signal = options?.signal;
-  if (signal?.aborted) return PromiseConstructor.reject(signal.reason);
+  if (signal?.aborted) return reject(signal.reason);
   lastCall += 1;
   const id = lastCall;
   const calledFrom: { stack?: string } = {};
   captureStackTrace(calledFrom, call);
   return new PromiseConstructor<T>((resolve, reject) => {
+    const text = encode(input);
     calls.set(id, { resolve: resolve as (value: unknown) => void, reject, calledFrom });
-    post(KIND.call, id, 0, stringify(name), stringify(input) ?? 'null');
+    post(KIND.call, id, 0, stringify(name), text);
     if (signal === undefined) return;
     const pending = calls.get(id);
     const release = onAbort(signal as unknown as GuestSignal, () => {
@@ -201,6 +243,15 @@ function call<T>(name: string, input: unknown, options?: { signal?: AbortSignal 
   });
 }
 
+/** A call's input as JSON text; the rooms have refused what JSON cannot say. @throws StreamSpaceError, RangeError */
+function encode(input: unknown): string {
+  if (isFull()) throw new QuotaError('Too much is being sent at once: await some calls first', {});
+  assertSize(input, CHANNEL_LIMITS.callBytes);
+  const json = (stringify(input) as string | undefined) ?? 'null';
+  if (json.length <= CHANNEL_LIMITS.callBytes) return json;
+  throw new StreamSpaceError('invalid_input', `The arguments are over ${CHANNEL_LIMITS.callBytes} bytes`);
+}
+
 function register<T>(name: string, input: object, handler: GuestHandler): Registered<T> {
   lastHandler += 1;
   const number = lastHandler;
@@ -208,7 +259,7 @@ function register<T>(name: string, input: object, handler: GuestHandler): Regist
   handlers.set(number, handler);
   const done = call<T>(name, { ...input, handler: number });
   // Load waits for it and fails with it; later nobody may be waiting, so that the log is told.
-  if (loading === null) then(done, noop, report);
+  if (loading === null) void then(done, noop, report);
   else loading[loading.length] = done;
   return {
     handler: number,
@@ -224,7 +275,7 @@ export async function settleLoad(): Promise<void> {
   while (loading !== null && loading.length > 0) {
     const batch = loading;
     loading = [];
-    for (const registration of batch) await registration;
+    for (let at = 0; at < batch.length; at += 1) await batch[at];
   }
   loading = null;
 }
@@ -237,8 +288,9 @@ export function createHost(plugin: GuestHost['plugin'], config: () => Readonly<R
     register,
     readStream,
     writeStream,
+    /** Nobody waits for an answer: what does not fit is lost, as a log line over its rate is. */
     send(name: string, input: unknown): void {
-      post(KIND.send, 0, 0, stringify(name), stringify(input) ?? 'null');
+      if (!isFull()) post(KIND.send, 0, 0, stringify(name), encode(input));
     },
   };
 }

@@ -1,6 +1,7 @@
+import { assertSize, showable } from '../../sandbox-apis/_kit/json.ts';
 import { CHANNEL_LIMITS } from '../protocol/limits.ts';
 import type { GuestError } from '../protocol/messages.ts';
-import { ErrorConstructor, freeze, slice, stringify, text } from './intrinsics.ts';
+import { ErrorConstructor, freeze, hasOwn, indexOf, slice, stringify, text } from './intrinsics.ts';
 
 /** An error that the core answered; `code` is of the registry in docs/errors.md. */
 export class StreamSpaceError extends ErrorConstructor {
@@ -22,7 +23,24 @@ export class PermissionError extends StreamSpaceError {
   }
 }
 
-interface CoreError {
+/** A limit is used up; `limit` names it as the manifest does. */
+export class QuotaError extends StreamSpaceError {
+  /** Null for a bound that no limit sets. */
+  readonly limit: string | null;
+  readonly max: number | null;
+  /** ISO 8601; null when it is not counted by time. */
+  readonly resetsAt: string | null;
+  constructor(message: string, { limit, max, resetsAt }: Readonly<Record<string, unknown>>) {
+    super('quota_exceeded', message);
+    this.name = 'QuotaError';
+    this.limit = typeof limit === 'string' ? limit : null;
+    this.max = typeof max === 'number' ? max : null;
+    this.resetsAt = typeof resetsAt === 'string' ? resetsAt : null;
+  }
+}
+
+/** An error as the core sends it. */
+export interface CoreError {
   readonly code: string;
   readonly message: string;
   readonly extra?: Readonly<Record<string, unknown>>;
@@ -31,58 +49,81 @@ interface CoreError {
 /** The core's answer as an error that looks as if it was thrown where the author called. */
 export function fromCore(error: CoreError, calledFrom: { stack?: string }): StreamSpaceError {
   const extra = error.extra ?? {};
-  const made =
-    error.code === 'permission_denied'
-      ? new PermissionError(error.message, text(extra.permission))
-      : new StreamSpaceError(error.code, error.message);
+  const made = errorOf(error, extra);
   for (const key in extra) {
-    if (!(key in made)) (made as unknown as Record<string, unknown>)[key] = extra[key];
+    if (hasOwn(extra, key) && !(key in made)) (made as unknown as Record<string, unknown>)[key] = extra[key];
   }
-  const frames = calledFrom.stack ?? '';
-  made.stack = `${made.name}: ${made.message}${slice(frames, frames.indexOf('\n') < 0 ? frames.length : frames.indexOf('\n'))}`;
+  const frames = readText(calledFrom, 'stack');
+  const firstLine = indexOf(frames, '\n');
+  made.stack = `${made.name}: ${made.message}${firstLine < 0 ? '' : slice(frames, firstLine)}`;
   return made;
 }
 
-/** Turns whatever was thrown into plain strings; its getters may do as they like, the entry's timeout is running. */
-export function toGuestError(thrown: unknown): GuestError {
-  if (typeof thrown !== 'object' || thrown === null) {
-    return { name: 'Error', message: cut(describe(thrown), CHANNEL_LIMITS.errorMessageChars), stack: '', code: null };
+function errorOf({ code, message }: CoreError, extra: Readonly<Record<string, unknown>>): StreamSpaceError {
+  switch (code) {
+    case 'permission_denied':
+      return new PermissionError(message, text(extra.permission));
+    case 'quota_exceeded':
+      return new QuotaError(message, extra);
+    default:
+      return new StreamSpaceError(code, message);
   }
-  const error = thrown as Record<string, unknown>;
-  const code = read(error, 'code');
+}
+
+/**
+ * Turns whatever was thrown into plain strings, and never throws itself. Its getters may do as they like, the entry's
+ * timeout is running; what they throw is left out.
+ */
+export function toGuestError(thrown: unknown): GuestError {
+  const isObject = (typeof thrown === 'object' || typeof thrown === 'function') && thrown !== null;
+  const name = isObject ? readText(thrown, 'name') || 'Error' : 'Error';
+  const message = (isObject ? readText(thrown, 'message') : '') || describe(thrown);
+  const code = isObject ? readText(thrown, 'code') : '';
+  // V8 puts the stack together at the first look, with the whole message at its head.
+  const stack = isObject && showable(message) === message ? readText(thrown, 'stack') + causes(thrown) : '';
+  // Without a prototype: a `toJSON` on that of all objects would change what it says.
   return freeze({
-    name: cut(read(error, 'name') || 'Error', 100),
-    message: cut(read(error, 'message') || describe(thrown), CHANNEL_LIMITS.errorMessageChars),
-    stack: cut(read(error, 'stack') + causes(error), CHANNEL_LIMITS.errorStackChars),
+    __proto__: null,
+    name: cut(name, 100),
+    message: cut(message, CHANNEL_LIMITS.errorMessageChars),
+    stack: cut(stack, CHANNEL_LIMITS.errorStackChars),
     code: code === '' ? null : cut(code, 100),
   });
 }
 
-function causes(error: Record<string, unknown>): string {
+function causes(error: object): string {
   let out = '';
-  let cause: unknown = error.cause;
+  let cause = read(error, 'cause');
   for (let depth = 0; depth < 3 && typeof cause === 'object' && cause !== null; depth += 1) {
-    out += `\nCaused by: ${read(cause as Record<string, unknown>, 'stack')}`;
-    cause = (cause as Record<string, unknown>).cause;
+    out += `\nCaused by: ${readText(cause, 'stack')}`;
+    cause = read(cause, 'cause');
   }
   return out;
 }
 
-function read(error: Record<string, unknown>, key: string): string {
+function read(from: object, key: string): unknown {
   try {
-    const value = error[key];
-    return typeof value === 'string' ? value : '';
+    return (from as Record<string, unknown>)[key];
   } catch {
-    return '';
+    return undefined;
   }
 }
 
+function readText(from: object, key: string): string {
+  const value = read(from, key);
+  return typeof value === 'string' ? showable(value) : '';
+}
+
 function describe(thrown: unknown): string {
+  const unreadable = 'something that cannot be described';
   try {
-    if (typeof thrown === 'object' && thrown !== null) return stringify(thrown) ?? 'an object';
-    return text(thrown);
+    if (typeof thrown === 'string') return showable(thrown);
+    if (typeof thrown !== 'object' || thrown === null) return text(thrown);
+    assertSize(thrown, CHANNEL_LIMITS.callBytes);
+    const said: unknown = stringify(thrown);
+    return typeof said === 'string' ? said : unreadable;
   } catch {
-    return 'something that cannot be described';
+    return unreadable;
   }
 }
 

@@ -4,23 +4,23 @@
  */
 export const { parse, stringify } = JSON;
 export const { apply, ownKeys } = Reflect;
-export const { freeze, defineProperty, create, setPrototypeOf, getOwnPropertyDescriptor } = Object;
+export const { freeze, defineProperty, create, hasOwn, setPrototypeOf, getOwnPropertyDescriptor } = Object;
 export const { ceil, max } = Math;
 export const PromiseConstructor = Promise;
 export const ErrorConstructor = Error;
+export const RangeErrorConstructor = RangeError;
 export const captureStackTrace = Error.captureStackTrace;
-const promiseThen = Promise.prototype.then;
-const resolve = Promise.resolve.bind(Promise);
+export const reject = Promise.reject.bind(Promise) as (reason: unknown) => Promise<never>;
 const stringSlice = String.prototype.slice;
+const stringIndexOf = String.prototype.indexOf;
 const toText = String;
 
 export function slice(text: string, start: number, end?: number): string {
   return apply(stringSlice, text, [start, end]) as string;
 }
 
-/** `then` of the platform's own, whatever the value is. */
-export function then<T>(value: T | PromiseLike<T>, ok: (value: T) => void, fail: (error: unknown) => void): void {
-  apply(promiseThen, resolve(value), [ok, fail]);
+export function indexOf(text: string, part: string): number {
+  return apply(stringIndexOf, text, [part]) as number;
 }
 
 export function text(value: unknown): string {

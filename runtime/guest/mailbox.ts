@@ -13,6 +13,17 @@ export function shareMailbox(flag: Uint8Array<ArrayBuffer>): void {
   filled = flag;
 }
 
+/**
+ * Characters that wait to be handed over, beside one message: the host copies all of them into its own memory, which no
+ * isolate's limit counts. (An entry that brought 100 requests has 30 million at most, in answers.)
+ */
+const MAX_WAITING = 16 * 1024 * 1024;
+
+/** Whether so much waits that the guest has to stop talking until the host has taken it. */
+export function isFull(): boolean {
+  return data.length > MAX_WAITING;
+}
+
 export function post(kind: number, id: number, flags: number, head: string, body: string | null): void {
   const bodyLength = body === null ? 0 : body.length;
   index += `${kind},${id},${body === null ? flags : flags | FLAG.body},${head.length},${bodyLength};`;
@@ -20,11 +31,29 @@ export function post(kind: number, id: number, flags: number, head: string, body
   filled[0] = 1;
 }
 
-export function drain(): string {
-  if (index === '') return '';
-  const out = `${index}\n${data}`;
+/** What the entry under way was left with; null until then. */
+let left: string | null = '';
+
+/** A new entry begins: what the one before was left with has arrived. */
+export function beginEntry(): void {
+  left = null;
+}
+
+/**
+ * Hands over what waits.
+ *
+ * @param again what the entry was left with, once more: isolated-vm throws an unhandled rejection in place of its result
+ */
+export function drain(again = false): string {
+  if (again) {
+    const lost = left ?? '';
+    left = '';
+    return lost;
+  }
+  const out = index === '' ? '' : `${index}\n${data}`;
   index = '';
   data = '';
   filled[0] = 0;
+  left ??= out;
   return out;
 }

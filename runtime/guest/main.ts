@@ -1,4 +1,5 @@
 import { createApi } from '../../sandbox-apis/api/guest.ts';
+import { createBudget } from '../../sandbox-apis/budget/guest.ts';
 import { createConfig } from '../../sandbox-apis/config/guest.ts';
 import { createEvents } from '../../sandbox-apis/events/guest.ts';
 import { EVENT_HOOKS } from '../../sandbox-apis/events/hooks.ts';
@@ -10,7 +11,7 @@ import { createSecrets } from '../../sandbox-apis/secrets/guest.ts';
 import { createStorage } from '../../sandbox-apis/storage/guest.ts';
 import { BUILT_IN_HANDLER, KIND } from '../protocol/messages.ts';
 import { builtIn, createHost, onWake, receive, report, settleLoad } from './bridge.ts';
-import { PermissionError, StreamSpaceError, toGuestError } from './errors.ts';
+import { PermissionError, QuotaError, StreamSpaceError, toGuestError } from './errors.ts';
 import { ceil, defineProperty, freeze, max, parse, stringify } from './intrinsics.ts';
 import { drain, post, shareMailbox } from './mailbox.ts';
 import { hardenGlobals } from './web/harden.ts';
@@ -23,6 +24,8 @@ interface LoadInfo {
   readonly name: string;
   readonly version: string;
   readonly config: Record<string, unknown>;
+  /** How many may wait at a time. */
+  readonly timers: number;
 }
 
 /**
@@ -59,12 +62,14 @@ function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>
     config: createConfig(host),
     events: createEvents(host),
     storage: createStorage(host),
+    budget: createBudget(host),
     secrets: createSecrets(host),
     scheduler: createScheduler(host),
     plugins: createPlugins(host),
     fetch: fetchApi,
     http: freeze({ fetch: fetchApi }),
     PermissionError,
+    QuotaError,
     StreamSpaceError,
   };
   streamspace.api = createApi(host, web.http, streamspace);
@@ -112,6 +117,7 @@ function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>
       identity.version = info.version;
       freeze(identity);
       config = info.config;
+      web.timers.allow(info.timers);
       const module: { exports: unknown } = { exports: {} };
       try {
         factory(module, module.exports as object, requireNothing);

@@ -1,7 +1,8 @@
+import { settle as then } from '../../sandbox-apis/_kit/guest.ts';
 import { CHANNEL_LIMITS } from '../protocol/limits.ts';
 import { FLAG, KIND } from '../protocol/messages.ts';
-import { toGuestError } from './errors.ts';
-import { SafeMap, stringify, then } from './intrinsics.ts';
+import { type CoreError, fromCore, toGuestError } from './errors.ts';
+import { PromiseConstructor, SafeMap, stringify } from './intrinsics.ts';
 import { post } from './mailbox.ts';
 import { heavy } from './web/heavy.ts';
 import { decodeLatin1, encodeLatin1 } from './web/latin1.ts';
@@ -95,11 +96,12 @@ export function onChunk(id: number, flags: number, body: string | null): void {
 }
 
 /** The other side gave up: as writer (with an error) or as reader. */
-export function onStreamAbort(id: number, flags: number, head: { message?: string } | null): void {
+export function onStreamAbort(id: number, flags: number, head: Partial<CoreError> | null): void {
   if ((flags & FLAG.error) !== 0) {
     if (cancelled.has(id)) return;
     const stream = incomingOf(id);
-    stream.error = new Error(head?.message ?? 'the stream was aborted');
+    const error = new Error(head?.message ?? 'the stream was aborted');
+    stream.error = head?.code === undefined ? error : fromCore(head as CoreError, error);
     // As errored streams do: what was not read yet is lost.
     stream.waiting.length = 0;
     if (stream.taken) incoming.delete(id);
@@ -111,7 +113,7 @@ export function onStreamAbort(id: number, flags: number, head: { message?: strin
   stream.cancelled = true;
   outgoing.delete(id);
   stream.resume?.();
-  then(stream.reader.cancel(), noop, noop);
+  void then(stream.reader.cancel(), noop, noop);
 }
 
 export function onCredit(id: number, bytes: number): void {
@@ -134,7 +136,7 @@ export function writeStream(source: ReadableStream<Uint8Array>): number {
     reader: source.getReader(),
   };
   outgoing.set(id, stream);
-  then(send(id, stream), noop, (error) => {
+  void then(send(id, stream), noop, (error) => {
     if (!outgoing.delete(id)) return;
     post(KIND.streamAbort, id, FLAG.error, stringify({ message: toGuestError(error).message }), null);
   });
@@ -154,7 +156,7 @@ async function send(id: number, stream: Outgoing): Promise<void> {
     for (let at = 0; at < value.length; at += CHANNEL_LIMITS.chunkBytes) {
       const part = value.subarray(at, at + CHANNEL_LIMITS.chunkBytes);
       while (stream.room < part.length && !stream.cancelled) {
-        await new Promise<void>((resolve) => {
+        await new PromiseConstructor<void>((resolve) => {
           stream.resume = resolve;
         });
       }

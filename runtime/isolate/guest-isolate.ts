@@ -1,10 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import type { Frame } from '../protocol/frame.ts';
 import { FLAG, type GoneReason, type GuestError, KIND, type LoadHead } from '../protocol/messages.ts';
+import type { BlackBox } from './black-box.ts';
 import type { Booted } from './boot.ts';
 import { plainError } from './errors.ts';
 import { Lanes } from './lanes.ts';
 import { type Outgoing, readMailbox } from './mailbox.ts';
+import { isUnhandledRejection, uncaughtLine } from './uncaught.ts';
 import type { Watchdog } from './watchdog.ts';
 
 export interface IsolateEvents {
@@ -12,14 +14,25 @@ export interface IsolateEvents {
   onGone(isolate: number, reason: GoneReason, error: GuestError | null): void;
 }
 
+/** What all isolates of the process share. */
+export interface Surroundings {
+  readonly watchdog: Watchdog;
+  readonly blackBox: BlackBox;
+  readonly events: IsolateEvents;
+}
+
+/** Milliseconds over its time after which a run on the pool is taken for one that nothing stops but the end of the process. */
+const STUCK_GRACE_MS = 400;
+
 /** One plugin's isolate: a queue in, a mailbox out, and the rule of how to enter it. */
 export class GuestIsolate {
   readonly id: number;
   readonly #cpuMs: number;
   readonly #lanes: Lanes;
-  readonly #events: IsolateEvents;
-  readonly #watchdog: Watchdog;
+  readonly #around: Surroundings;
   #watched = false;
+  /** When a run on the pool has to be over, by `performance.now()`; null when none is under way. */
+  #poolUntil: number | null = null;
   /** Null until the load has begun. */
   #booted: Booted | null = null;
   #heads = '';
@@ -28,14 +41,15 @@ export class GuestIsolate {
   #busy = true;
   #gone = false;
   #timer: NodeJS.Timeout | null = null;
+  #timerPending = false;
   #reportedCpu = 0n;
+  #heapBytes = 0;
 
-  constructor(id: number, head: LoadHead, watchdog: Watchdog, events: IsolateEvents) {
+  constructor(id: number, head: LoadHead, around: Surroundings) {
     this.id = id;
-    this.#watchdog = watchdog;
-    this.#events = events;
+    this.#around = around;
     this.#cpuMs = head.cpuMs;
-    this.#lanes = new Lanes(head.cpuMs);
+    this.#lanes = new Lanes(head);
   }
 
   /** Moves into an isolate and runs the bundle's top level; messages that came meanwhile are delivered after it. */
@@ -46,6 +60,16 @@ export class GuestIsolate {
     }
     this.#booted = booted;
     booted.onCatastrophic = (message) => this.#end('catastrophic', plainError(new Error(message)));
+    this.#beginOnPool(head.loadMs);
+    try {
+      await this.#define(booted, bundle, head);
+    } finally {
+      this.#endOnPool();
+    }
+    this.flush();
+  }
+
+  async #define(booted: Booted, bundle: string, head: LoadHead): Promise<void> {
     const { isolate, context, define, drain } = booted;
     // The wrapper's line is taken off again, so that positions are the bundle's own.
     const factory = await isolate.compileScript(`(function (module, exports, require) {\n${bundle}\n})`, {
@@ -53,14 +77,14 @@ export class GuestIsolate {
       lineOffset: -1,
     });
     const factoryRef = await factory.run(context, { reference: true, timeout: head.loadMs });
-    const info = JSON.stringify({ name: head.plugin, version: head.version, config: head.config });
+    const { plugin: name, version, config, timers } = head;
+    const info = JSON.stringify({ name, version, config, timers });
     const failure = await define.apply(undefined, [factoryRef.derefInto(), info], { timeout: head.loadMs });
     define.release();
     factoryRef.release();
     if (typeof failure === 'string') throw new LoadFailure(JSON.parse(failure) as GuestError);
     this.#busy = false;
     this.#collect(await drain.apply(undefined, [], { timeout: this.#cpuMs }));
-    this.flush();
   }
 
   /** Queues a message; it is delivered with the next `flush`. */
@@ -91,16 +115,23 @@ export class GuestIsolate {
     else void this.#enterOnPool(heads, bodies, lanes);
   }
 
-  /** CPU milliseconds since the last time and bytes of heap; null when it did not run since. */
-  stats(): readonly [isolate: number, cpuMs: number, heapBytes: number] | null {
-    if (this.#gone || this.#busy || this.#booted === null) return null;
+  /** CPU milliseconds since the last time, bytes of heap, and whether a timer waits; null when it did not run since. */
+  stats(): readonly [isolate: number, cpuMs: number, heapBytes: number, timerPending: boolean] | null {
+    if (this.#gone || this.#booted === null) return null;
     const { isolate } = this.#booted;
     const cpu = isolate.cpuTime;
     if (cpu === this.#reportedCpu) return null;
     const spent = Number(cpu - this.#reportedCpu) / 1e6;
-    this.#reportedCpu = cpu;
+    if (this.#busy) {
+      // One that never rests is heard of as well; its heap is that of the last time.
+      this.#reportedCpu = cpu;
+      return [this.id, spent, this.#heapBytes, this.#timerPending];
+    }
     const heap = isolate.getHeapStatisticsSync();
-    return [this.id, spent, heap.used_heap_size + heap.externally_allocated_size];
+    this.#heapBytes = heap.used_heap_size + heap.externally_allocated_size;
+    // Reading the heap is counted too, and is no sign of life.
+    this.#reportedCpu = isolate.cpuTime;
+    return [this.id, spent, this.#heapBytes, this.#timerPending];
   }
 
   dispose(): void {
@@ -111,22 +142,30 @@ export class GuestIsolate {
     const { isolate, enter, drain, filled } = this.#booted as Booted;
     if (!this.#watched) {
       this.#watched = true;
-      this.#watchdog.add(this.id, isolate);
+      this.#around.watchdog.add(this.id, isolate);
     }
     const started = performance.now();
     let text: unknown;
     let late: unknown = '';
+    let uncaught: Outgoing | null = null;
     this.#busy = true;
-    this.#watchdog.begin(this.id, this.#cpuMs);
+    this.#around.blackBox.enter(this.id);
+    this.#around.watchdog.begin(this.id, this.#cpuMs);
     try {
-      text = enter.applySync(undefined, [heads, ...bodies]);
+      try {
+        text = enter.applySync(undefined, [heads, ...bodies]);
+      } catch (error) {
+        if (!isUnhandledRejection(error, isolate)) throw error;
+        uncaught = uncaughtLine(error);
+        text = drain.applySync(undefined, [true]);
+      }
       // What the microtasks brought, which ran when the guest was left.
       if (filled[0] !== 0) late = drain.applySync(undefined, []);
     } catch (error) {
-      this.#fail(this.#watchdog.end() ? error : new Error(`ran for more than ${this.#cpuMs} ms: timed out`));
+      this.#fail(this.#around.watchdog.end() ? error : new Error(`ran for more than ${this.#cpuMs} ms: timed out`));
       return;
     }
-    if (!this.#watchdog.end()) {
+    if (!this.#around.watchdog.end()) {
       this.#fail(new Error(`ran for more than ${this.#cpuMs} ms: timed out`));
       return;
     }
@@ -134,34 +173,60 @@ export class GuestIsolate {
     this.#lanes.record(lanes, performance.now() - started);
     this.#collect(text);
     this.#collect(late);
+    if (uncaught !== null) this.#around.events.onMessage(this.id, uncaught);
   }
 
   async #enterOnPool(heads: string, bodies: string[], lanes: readonly number[]): Promise<void> {
     const { isolate, enter, drain } = this.#booted as Booted;
     this.#busy = true;
+    this.#beginOnPool(this.#cpuMs);
     const before = isolate.wallTime;
     try {
       // Both are queued at once, so that the pool thread takes them in one go.
       const entered = enter.apply(undefined, [heads, ...bodies], { timeout: this.#cpuMs });
       const drained = drain.apply(undefined, [], { timeout: this.#cpuMs });
-      const [text, late] = await Promise.all([entered, drained]);
+      let uncaught: Outgoing | null = null;
+      const recovered = entered.catch((error: unknown) => {
+        if (!isUnhandledRejection(error, isolate)) throw error;
+        uncaught = uncaughtLine(error);
+        return drain.apply(undefined, [true], { timeout: this.#cpuMs });
+      });
+      const [text, late] = await Promise.all([recovered, drained]);
       if (this.#gone) return;
       this.#busy = false;
+      if (uncaught !== null) this.#around.events.onMessage(this.id, uncaught);
       this.#lanes.record(lanes, Number(isolate.wallTime - before) / 1e6);
       this.#collect(text);
       this.#collect(late);
     } catch (error) {
       this.#fail(error);
       return;
+    } finally {
+      this.#endOnPool();
     }
     this.flush();
+  }
+
+  #beginOnPool(milliseconds: number): void {
+    this.#poolUntil = performance.now() + milliseconds + STUCK_GRACE_MS;
+    this.#around.blackBox.begin(this.id);
+  }
+
+  #endOnPool(): void {
+    this.#poolUntil = null;
+    this.#around.blackBox.end(this.id);
+  }
+
+  /** Whether it runs on although its time is over: a long builtin, which no termination reaches. */
+  isStuck(now: number): boolean {
+    return this.#poolUntil !== null && this.#poolUntil < now;
   }
 
   #collect(text: unknown): void {
     if (text === '' || this.#gone) return;
     try {
       if (typeof text !== 'string') throw new Error('mailbox is not text');
-      readMailbox(text, (message) => this.#events.onMessage(this.id, message));
+      readMailbox(text, (message) => this.#around.events.onMessage(this.id, message));
     } catch (error) {
       this.#end('protocol', plainError(error));
     }
@@ -178,10 +243,15 @@ export class GuestIsolate {
   wake(milliseconds: number | null, fire: () => void): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    this.#timerPending = milliseconds !== null && !this.#gone;
     if (milliseconds === null || this.#gone) return;
+    const due = (): void => {
+      this.#timerPending = false;
+      fire();
+    };
     // Node rounds 0 up to a millisecond.
-    if (milliseconds === 0) setImmediate(fire);
-    else this.#timer = setTimeout(fire, milliseconds);
+    if (milliseconds === 0) setImmediate(due);
+    else this.#timer = setTimeout(due, milliseconds);
   }
 
   fail(reason: GoneReason, error: unknown): void {
@@ -195,10 +265,15 @@ export class GuestIsolate {
     this.#heads = '';
     this.#bodies = [];
     this.#queued = [];
-    if (this.#watched) this.#watchdog.remove(this.id);
+    if (this.#watched) this.#around.watchdog.remove(this.id);
     const isolate = this.#booted?.isolate;
-    if (isolate !== undefined && !isolate.isDisposed) isolate.dispose();
-    this.#events.onGone(this.id, reason, error);
+    if (isolate !== undefined && !isolate.isDisposed) {
+      // It waits for what runs there: when that never ends, this is who is to blame.
+      this.#around.blackBox.enter(this.id);
+      isolate.dispose();
+      this.#around.blackBox.leave();
+    }
+    this.#around.events.onGone(this.id, reason, error);
   }
 }
 

@@ -11,8 +11,9 @@ import {
   type LoadHead,
   type StatsHead,
 } from '../protocol/messages.ts';
+import { BlackBox } from './black-box.ts';
 import { SpareIsolate } from './boot.ts';
-import { GuestIsolate } from './guest-isolate.ts';
+import { GuestIsolate, type Surroundings } from './guest-isolate.ts';
 import type { Outgoing } from './mailbox.ts';
 import { compilePrelude } from './prelude.ts';
 import { Watchdog } from './watchdog.ts';
@@ -39,7 +40,14 @@ export class Isolates {
   readonly #channel: Channel;
   readonly #isolates = new Map<number, GuestIsolate>();
   readonly #touched = new Set<GuestIsolate>();
-  readonly #watchdog = new Watchdog();
+  readonly #around: Surroundings = {
+    watchdog: new Watchdog(),
+    blackBox: new BlackBox(),
+    events: {
+      onMessage: (from, message) => this.#onMessage(from, message),
+      onGone: (from, reason, error) => this.#onGone(from, reason, error),
+    },
+  };
   #spare: SpareIsolate | null = null;
   #moved = 0;
 
@@ -75,6 +83,7 @@ export class Isolates {
   flush(): void {
     for (const isolate of this.#touched) isolate.flush();
     this.#touched.clear();
+    this.#around.blackBox.leave();
     this.#channel.flush();
     if (this.#moved > COLLECT_AFTER_BYTES) {
       this.#moved = 0;
@@ -87,10 +96,7 @@ export class Isolates {
     const id = frame.isolate;
     const spare = this.#spare;
     if (spare === null) throw new Error('load before boot');
-    const isolate = new GuestIsolate(id, head, this.#watchdog, {
-      onMessage: (from, message) => this.#onMessage(from, message),
-      onGone: (from, reason, error) => this.#onGone(from, reason, error),
-    });
+    const isolate = new GuestIsolate(id, head, this.#around);
     this.#isolates.set(id, isolate);
     const bundle = frame.body.toString('utf8');
     spare
@@ -146,23 +152,34 @@ export class Isolates {
         body: Buffer.alloc(0),
       });
       isolate.flush();
+      this.#around.blackBox.leave();
     });
   }
 
+  /** After `catastrophic` V8 is no longer sound in this process (isolated-vm, onCatastrophicError): the core ends it. */
   #onGone(id: number, reason: GoneReason, error: GuestError | null): void {
     this.#isolates.delete(id);
     const head: GoneHead = { reason, error };
     this.#channel.send(KIND.gone, 0, id, 0, JSON.stringify(head), null);
-    // V8 is no longer sound in this process (isolated-vm, onCatastrophicError): the core starts another.
-    if (reason === 'catastrophic') {
-      this.#channel.flush();
-      process.exit(70);
-    }
+    if (reason === 'catastrophic') this.#channel.flush();
   }
 
   #pong(id: number): void {
+    const now = performance.now();
+    for (const isolate of this.#isolates.values()) {
+      if (isolate.isStuck(now)) this.#channel.send(KIND.stuck, 0, isolate.id, 0, '', null);
+    }
     const isolates = [...this.#isolates.values()].map((isolate) => isolate.stats()).filter((stats) => stats !== null);
-    const head: StatsHead = { rss: process.memoryUsage.rss(), isolates };
+    const head: StatsHead = { rss: residentBytes(), isolates };
     this.#channel.send(KIND.pong, 0, 0, id, JSON.stringify(head), null);
+  }
+}
+
+/** 0 where /proc is closed to this process: the core sees from outside what it takes. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return 0;
   }
 }

@@ -1,3 +1,5 @@
+import type { LoadHead } from '../protocol/messages.ts';
+
 /**
  * Decides how the host enters an isolate. On the main thread an entry costs about 5 us but its neighbours wait while it
  * runs; on a pool thread it costs about 60 us and nobody waits. So a lane (a handler, say) starts on the pool and moves
@@ -18,8 +20,8 @@ export class Lanes {
   readonly #runs = new Map<number, number>();
   readonly #allowed: boolean;
 
-  constructor(cpuMs: number) {
-    this.#allowed = cpuMs <= LANE_RULES.mainThreadCpuMs;
+  constructor({ cpuMs, onPool }: Pick<LoadHead, 'cpuMs' | 'onPool'>) {
+    this.#allowed = !onPool && cpuMs <= LANE_RULES.mainThreadCpuMs;
   }
 
   isQuick(lane: number): boolean {

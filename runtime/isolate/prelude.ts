@@ -10,7 +10,7 @@ export interface Prelude {
 /** What the prelude's boot answers. */
 export interface BootParts {
   enter: (heads: string, ...bodies: string[]) => string;
-  drain: () => string;
+  drain: (again?: boolean) => string;
   define: (factory: unknown, loadInfo: string) => string | undefined;
 }
 

@@ -8,6 +8,8 @@ import { CHANNEL_LIMITS } from './limits.ts';
  * The reader holds at most one frame; a length over the limit ends the channel before anything is allocated.
  */
 export const HEADER_BYTES = 20;
+const LENGTH_BYTES = 4;
+const NOTHING = Buffer.alloc(0);
 
 export interface Frame {
   readonly kind: number;
@@ -27,7 +29,9 @@ export class FrameError extends Error {
 
 /** Cuts a byte stream into frames. `push` calls back for each whole frame and keeps the rest. */
 export class FrameReader {
-  #rest: Buffer | null = null;
+  /** The unfinished frame: so many bytes of it are there. Memory grows with what came, not with what was announced. */
+  #partial = NOTHING;
+  #held = 0;
   readonly #onFrame: (frame: Frame) => void;
   readonly #maxBytes: number;
 
@@ -38,36 +42,68 @@ export class FrameReader {
 
   /** Bytes of an unfinished frame that are held. */
   get pending(): number {
-    return this.#rest?.length ?? 0;
+    return this.#held;
   }
 
   /** @throws FrameError on a frame that breaks the limits; the channel has to be closed then. */
   push(chunk: Buffer): void {
-    let buffer = chunk;
-    if (this.#rest !== null) {
-      buffer = Buffer.concat([this.#rest, chunk]);
-      this.#rest = null;
-    }
-    let at = 0;
-    while (buffer.length - at >= 4) {
-      const length = buffer.readUInt32LE(at);
-      if (length < HEADER_BYTES - 4 || length > this.#maxBytes) {
-        throw new FrameError(`frame of ${length} bytes`);
-      }
-      if (buffer.length - at - 4 < length) break;
-      this.#onFrame(readFrame(buffer, at, length));
-      at += 4 + length;
+    let at = this.#held === 0 ? 0 : this.#finish(chunk);
+    while (chunk.length - at >= LENGTH_BYTES) {
+      const end = at + this.#frameBytes(chunk, at);
+      if (end > chunk.length) break;
+      this.#onFrame(readFrame(chunk, at, end));
+      at = end;
     }
     // The chunk's memory is the socket's and is used again: keep a copy.
-    if (at < buffer.length) this.#rest = Buffer.from(buffer.subarray(at));
+    if (at < chunk.length) this.#hold(chunk, at, chunk.length);
+  }
+
+  /** Adds to the unfinished frame what is its own; answers where the next one begins. */
+  #finish(chunk: Buffer): number {
+    let at = 0;
+    if (this.#held < LENGTH_BYTES) {
+      at = this.#hold(chunk, 0, LENGTH_BYTES - this.#held);
+      if (this.#held < LENGTH_BYTES) return at;
+    }
+    const bytes = this.#frameBytes(this.#partial, 0);
+    at = this.#hold(chunk, at, at + bytes - this.#held);
+    if (this.#held < bytes) return at;
+    const whole = this.#partial;
+    this.#partial = NOTHING;
+    this.#held = 0;
+    this.#onFrame(readFrame(whole, 0, bytes));
+    return at;
+  }
+
+  /** Keeps a part of the chunk, in memory that doubles: a frame that drips in is not copied again with every drop. */
+  #hold(chunk: Buffer, from: number, to: number): number {
+    const end = Math.min(to, chunk.length);
+    const held = this.#held + end - from;
+    if (held > this.#partial.length) {
+      const room = Math.min(this.#partial.length * 2, LENGTH_BYTES + this.#maxBytes);
+      const grown = Buffer.allocUnsafeSlow(Math.max(held, room));
+      this.#partial.copy(grown, 0, 0, this.#held);
+      this.#partial = grown;
+    }
+    chunk.copy(this.#partial, this.#held, from, end);
+    this.#held = held;
+    return end;
+  }
+
+  /** Bytes of the frame that begins there, its length included. */
+  #frameBytes(buffer: Buffer, at: number): number {
+    const length = buffer.readUInt32LE(at);
+    if (length < HEADER_BYTES - LENGTH_BYTES || length > this.#maxBytes) {
+      throw new FrameError(`frame of ${length} bytes`);
+    }
+    return LENGTH_BYTES + length;
   }
 }
 
-function readFrame(buffer: Buffer, at: number, length: number): Frame {
+function readFrame(buffer: Buffer, at: number, end: number): Frame {
   const headLength = buffer.readUInt32LE(at + 16);
   const headStart = at + HEADER_BYTES;
-  const end = at + 4 + length;
-  if (headLength > end - headStart) throw new FrameError(`head of ${headLength} bytes in a frame of ${length}`);
+  if (headLength > end - headStart) throw new FrameError(`head of ${headLength} bytes in a frame of ${end - at}`);
   return {
     kind: buffer[at + 4] as number,
     flags: buffer[at + 5] as number,

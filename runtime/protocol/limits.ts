@@ -16,6 +16,8 @@ export const CHANNEL_LIMITS = {
   chunkBytes: 65_536,
   /** Bytes that a stream's writer may be ahead of its reader. */
   streamWindowBytes: 262_144,
+  /** Bytes that wait for a host before answers to guests wait too: a guest that asks for more than it reads gets it slowly. */
+  congestedBytes: 8 * 1024 * 1024,
   /** Bytes that wait for a host that does not read; over that it is taken for dead. */
   backlogBytes: 64 * 1024 * 1024,
   /** Characters of an error's message and stack that cross. */

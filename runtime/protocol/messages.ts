@@ -22,6 +22,8 @@ export const KIND = {
   pong: 21,
   loaded: 22,
   gone: 23,
+  /** An isolate runs on although its time is over; the host cannot stop it. */
+  stuck: 24,
   // guest -> core
   result: 30,
   call: 31,
@@ -57,8 +59,12 @@ export interface LoadHead {
   readonly memoryMb: number;
   /** Milliseconds that one entry into the isolate may run. */
   readonly cpuMs: number;
+  /** Whether it is kept off the main thread, however quick it is. */
+  readonly onPool: boolean;
   /** Milliseconds for the bundle's top level. */
   readonly loadMs: number;
+  /** Timers that may wait at a time. */
+  readonly timers: number;
   readonly config: unknown;
 }
 
@@ -67,7 +73,7 @@ export interface ReadyHead {
   readonly v8: string;
   readonly pid: number;
   /** What the child could reach when it tried; all false when it is well confined. */
-  readonly reach: Readonly<Record<'env' | 'files' | 'sockets' | 'processes' | 'parent', boolean>>;
+  readonly reach: Readonly<Record<'env' | 'files' | 'sockets' | 'processes' | 'parent' | 'descriptors', boolean>>;
 }
 
 /** Why an isolate is no more. */
@@ -87,10 +93,10 @@ export interface GuestError {
   readonly code: string | null;
 }
 
-/** CPU and heap of the isolates that ran since the last time: `[isolate, cpuMs, heapBytes]`. */
+/** The isolates that ran since the last time: `[isolate, cpuMs, heapBytes, whether a timer of it is pending]`. */
 export interface StatsHead {
   readonly rss: number;
-  readonly isolates: readonly (readonly [number, number, number])[];
+  readonly isolates: readonly (readonly [number, number, number, boolean])[];
 }
 
 /** Numbers of the handlers that the prelude itself registers. */

@@ -14,6 +14,11 @@ export interface CallContract<I extends TSchema = TSchema, O extends TSchema = T
   needs?(input: Static<I>, plugin: string): string | null;
   /** True when the guest gets no answer (a log line). */
   readonly oneway?: boolean;
+  /**
+   * True when it adds or removes a handler. Such a call passes while an admin has the capability switched off, so that the
+   * plugin still loads; what it registered rests meanwhile.
+   */
+  readonly registers?: boolean;
 }
 
 /** What a room understands of permissions: which strings are its own, what they say, and what they allow. */

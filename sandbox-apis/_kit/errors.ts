@@ -65,6 +65,16 @@ export const ERRORS = {
     'The plugin gave an answer that is not valid',
     'Read the plugin log: it says what was wrong.',
   ),
+  capability_off: spec(
+    503,
+    'An admin switched this capability of the plugin off',
+    'An admin can switch it on again: `PUT /api/plugins/:id/switches/:capability`.',
+  ),
+  confinement_required: spec(
+    409,
+    'Plugins from outside are not run in a process that is not confined',
+    '`detail` says what it can reach; run `streamspace doctor` on the machine.',
+  ),
   // Packages
   package_invalid: spec(
     422,
@@ -85,7 +95,11 @@ export const ERRORS = {
     'List it under `permissions` in the manifest and have it granted.',
   ),
   invalid_input: spec(422, 'An argument is not valid', 'The message names the argument and what it should be.'),
-  quota_exceeded: spec(429, 'A quota of the plugin is used up', 'The message names the quota and when it resets.'),
+  quota_exceeded: spec(
+    429,
+    'A limit of the plugin is used up',
+    '`limit` names it, `max` is it, `resetsAt` is when it is free again.',
+  ),
   deadline_exceeded: spec(504, 'The call took longer than its deadline', 'Try again, or do less in one call.'),
   aborted: spec(499, 'The call was cancelled', 'Its caller went away or its signal was aborted.'),
   too_deep: spec(508, 'Plugins call each other too deep', 'Break the circle: a call may pass through 4 plugins.'),
@@ -147,4 +161,18 @@ export class CodedError extends Error {
 /** The refusal of the gate: names the permission that is missing. */
 export function permissionDenied(permission: string): CodedError {
   return new CodedError('permission_denied', `Permission "${permission}" is not granted`, { permission });
+}
+
+/**
+ * The refusal of the gate while an admin has a capability switched off.
+ *
+ * @param permission what the call needs, granted or not; null when it needs none
+ */
+export function capabilityOff(capability: string, permission: string | null): CodedError {
+  const what = permission === null ? '' : `Permission "${permission}" is of no use now: `;
+  const message = `${what}an admin switched "${capability}" off for this plugin`;
+  return new CodedError('permission_denied', message.charAt(0).toUpperCase() + message.slice(1), {
+    permission: permission ?? capability,
+    capability,
+  });
 }

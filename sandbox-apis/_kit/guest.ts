@@ -29,7 +29,36 @@ export class Reply {
   }
 }
 
-/** Called by the core; its value becomes JSON unless it is a Reply. The payload was made by the core. */
+/**
+ * An answer that the guest still owes: `finish` makes the Reply of what its promise gives. The bridge waits for it, so
+ * that neither `finish` nor a promise of a Reply passes a method of Promise, which the guest may have patched.
+ */
+export class Later {
+  readonly value: unknown;
+  readonly finish: (value: unknown) => unknown;
+  constructor(value: unknown, finish: (value: unknown) => unknown) {
+    this.value = value;
+    this.finish = finish;
+  }
+}
+
+/** Tells what comes of a promise, by `await`: its `then` and its species are the guest's to patch. */
+export async function settle<T>(
+  value: T | PromiseLike<T>,
+  ok: (value: T) => void,
+  fail: (error: unknown) => void,
+): Promise<void> {
+  let got: T;
+  try {
+    got = await value;
+  } catch (error) {
+    fail(error);
+    return;
+  }
+  ok(got);
+}
+
+/** Called by the core; its value becomes JSON unless it is a Reply or Later. The payload was made by the core. */
 // biome-ignore lint/suspicious/noExplicitAny: each room's payload has its own shape
 export type GuestHandler = (payload: any, invocation: Invocation) => unknown;
 

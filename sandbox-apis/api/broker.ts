@@ -11,6 +11,7 @@ export interface ApiDeps {
 
 /** First segments under a plugin's prefix that are the core's own (`GET /api/plugins/:id/logs`, ...). */
 export const RESERVED_SEGMENTS: ReadonlySet<string> = new Set([
+  'budget',
   'bulk',
   'deliveries',
   'disable',
@@ -20,8 +21,11 @@ export const RESERVED_SEGMENTS: ReadonlySet<string> = new Set([
   'jobs',
   'logs',
   'metrics',
+  'post-mortems',
+  'permissions',
   'reload',
   'rollback',
+  'switches',
   'upgrade',
   'versions',
 ]);

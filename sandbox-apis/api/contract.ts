@@ -26,7 +26,7 @@ export const apiContract = defineRoom({
         {
           handler: Type.Integer({ minimum: 1, maximum: 60_000 }),
           method: Type.Union(METHODS.map((method) => Type.Literal(method))),
-          path: Type.String({ pattern: '^/[^?#\\s\\\\]*$', maxLength: API_LIMITS.pathLength }),
+          path: Type.String({ pattern: '^/[^?#\\s\\\\\\u0000-\\u001f\\u007f]*$', maxLength: API_LIMITS.pathLength }),
           auth: Type.Union([Type.Literal('public'), Type.Literal('user'), Type.Literal('admin')]),
           permissions: Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { maxItems: 20 }),
           rateLimit: Type.Union([
@@ -53,6 +53,7 @@ export const apiContract = defineRoom({
       output: Type.Object({ id: Type.Integer({ minimum: 1 }) }, { additionalProperties: false }),
       errors: ['registration_conflict'],
       deadlineMs: 5_000,
+      registers: true,
     }),
     unregister: defineCall({
       summary: 'Take an endpoint away.',
@@ -60,6 +61,7 @@ export const apiContract = defineRoom({
       output: Type.Object({}, { additionalProperties: false }),
       errors: [],
       deadlineMs: 5_000,
+      registers: true,
       oneway: true,
     }),
   },

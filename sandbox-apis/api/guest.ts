@@ -1,4 +1,5 @@
-import { type GuestHost, type Invocation, Reply } from '../_kit/guest.ts';
+import { type GuestHost, type Invocation, Later, Reply } from '../_kit/guest.ts';
+import { assertJson, assertSize } from '../_kit/json.ts';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS' | 'ALL';
 
@@ -114,15 +115,28 @@ export interface ApiWeb {
   readResponse(response: Response): { status: number; headers: [string, string][]; body: BodyParts };
   /** `instanceof` is the guest's to patch. */
   isResponse(value: unknown): value is Response;
+  /** Query parameters of a URL; of those that are there twice the last. */
+  queryOf(url: string): Record<string, string>;
+  /** The bytes of a text that has one char a byte. */
+  bytesOf(latin1: string): Uint8Array<ArrayBuffer>;
+  /** UTF-8. */
+  encode(text: string): Uint8Array<ArrayBuffer>;
 }
 
 /** Characters of a body that go inside the answer; more is streamed, so that one answer does not hold up the others. */
 const INLINE_CHARS = 300_000;
+/** Characters of an answer that is made as a whole: it is held twice while it is sent. What is larger is streamed. */
+const MAX_CHARS = 32 * 1024 * 1024;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const JSON_HEADERS: [string, string][] = [['content-type', 'application/json']];
 
 export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): ApiApi {
   const middlewares: Middleware[] = [];
+  // Taken now: what the plugin does to its globals later changes nothing here.
+  const { Response } = globalThis;
+  const { json: jsonResponse } = Response;
+  const { parse, stringify } = JSON;
+  const { defineProperty, entries } = Object;
 
   class Context {
     readonly #head: RequestHead;
@@ -143,12 +157,12 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
       return this.#head.p;
     }
     get query(): Record<string, unknown> {
-      this.#query ??= this.#head.q ?? Object.fromEntries(new URL(this.#head.u).searchParams);
+      this.#query ??= this.#head.q ?? web.queryOf(this.#head.u);
       return this.#query;
     }
     get body(): unknown {
-      const value = this.#parsed && this.#invocation.body !== null ? JSON.parse(this.#invocation.body) : undefined;
-      Object.defineProperty(this, 'body', { value });
+      const value = this.#parsed && this.#invocation.body !== null ? parse(this.#invocation.body) : undefined;
+      defineProperty(this, 'body', { __proto__: null, value } as PropertyDescriptor);
       return value;
     }
     get user(): RequestUser | null {
@@ -165,17 +179,21 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
       return this;
     }
     header(name: string, value: string): this {
-      this.#headers.push([name, value]);
+      this.#headers[this.#headers.length] = [name, value];
       return this;
     }
     json(value: unknown, status?: number): Response {
-      return this.#answer(Response.json(value, { status: status ?? this.#status }));
+      return this.#answer(jsonResponse(value, { status: status ?? this.#status }));
     }
     send(text: string): Response {
       return this.#answer(new Response(text, { status: this.#status }));
     }
     #answer(response: Response): Response {
-      for (const [name, value] of this.#headers) response.headers.append(name, value);
+      // By index: the iterator of Array.prototype is the guest's to patch.
+      for (let at = 0; at < this.#headers.length; at += 1) {
+        const pair = this.#headers[at] as [string, string];
+        response.headers.append(pair[0], pair[1]);
+      }
       this.answered = response;
       return response;
     }
@@ -185,7 +203,10 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
   function reply(value: unknown, ctx: Context): Reply {
     const answer = value === undefined ? ctx.answered : value;
     if (answer === undefined) return new Reply({ s: 204, h: [] }, '', false);
-    if (!web.isResponse(answer)) return inline(200, JSON_HEADERS, JSON.stringify(answer) ?? 'null', false);
+    if (!web.isResponse(answer)) {
+      assertSize(answer, MAX_CHARS);
+      return inline(200, JSON_HEADERS, stringify(answer) ?? 'null', false);
+    }
     const { status, headers, body } = web.readResponse(answer);
     switch (body.kind) {
       case 'none':
@@ -201,7 +222,8 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
 
   function inline(status: number, headers: [string, string][], text: string, binary: boolean): Reply {
     if (text.length <= INLINE_CHARS) return new Reply({ s: status, h: headers }, text, binary);
-    const bytes = binary ? Uint8Array.from(text, (char) => char.charCodeAt(0)) : new TextEncoder().encode(text);
+    if (text.length > MAX_CHARS) throw new RangeError(`The answer is longer than ${MAX_CHARS} characters: stream it`);
+    const bytes = binary ? web.bytesOf(text) : web.encode(text);
     const { body } = new Response(bytes);
     if (body === null) throw new TypeError('the answer has no body');
     return new Reply({ s: status, h: headers, stream: host.writeStream(body), length: bytes.length }, '', false);
@@ -219,7 +241,7 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
       (head: RequestHead, invocation) => {
         const stream = invocation.stream === null ? null : host.readStream(invocation.stream);
         const made = web.makeRequest(
-          { method: head.m, url: head.u, headers: Object.entries(head.h) },
+          { method: head.m, url: head.u, headers: entries(head.h) },
           { text: invocation.body, binary: invocation.binary, stream },
           invocation.controller,
         );
@@ -227,7 +249,7 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
         const ctx = new Context(head, invocation, parsed);
         const context = ctx as unknown as RequestContext<never>;
         const answer = chain.length === 0 ? handler(request, context) : around(chain, request, ctx, handler);
-        if (answer instanceof Promise) return answer.then((value) => reply(value, ctx));
+        if (isThenable(answer)) return new Later(answer, (value) => reply(value, ctx));
         return reply(answer, ctx);
       },
     );
@@ -247,7 +269,7 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
           : await middleware(request, ctx as unknown as RequestContext, () => run(at + 1));
       const answer = value === undefined ? ctx.answered : value;
       if (web.isResponse(answer)) return answer;
-      return answer === undefined ? new Response(null, { status: 204 }) : Response.json(answer);
+      return answer === undefined ? new Response(null, { status: 204 }) : jsonResponse(answer);
     };
     return run(0);
   }
@@ -286,9 +308,16 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
   };
 }
 
+/** Whether it has to be waited for; `instanceof Promise` is the guest's to patch. */
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
 /** The endpoint as the contract has it. */
 function wireOf(endpoint: Endpoint<never>, prefix: string): object {
-  const { path, rateLimit } = endpoint;
+  const { handler: _handler, ...said } = endpoint;
+  assertJson(said, 'api');
+  const { path, rateLimit } = said;
   if (typeof path !== 'string') throw new TypeError('api: the path is not a string');
   const relative = path === prefix || path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path;
   return {

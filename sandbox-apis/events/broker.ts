@@ -39,7 +39,8 @@ async function spend(emits: RateLimiterMemory, caller: Caller): Promise<void> {
     await emits.consume(caller.plugin);
   } catch (refusal) {
     if (!(refusal instanceof RateLimiterRes)) throw refusal;
-    const seconds = Math.ceil(refusal.msBeforeNext / 1000);
-    throw new CodedError('quota_exceeded', `More than ${emits.points} events a minute; free again in ${seconds} s`);
+    const resetsAt = new Date(Date.now() + refusal.msBeforeNext).toISOString();
+    const message = `More than ${emits.points} events a minute; it resets at ${resetsAt}`;
+    throw new CodedError('quota_exceeded', message, { limit: 'emitsPerMinute', max: emits.points, resetsAt });
   }
 }

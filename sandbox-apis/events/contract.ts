@@ -51,6 +51,7 @@ export const eventsContract = defineRoom({
       output: Registration,
       errors: ['registration_conflict'],
       deadlineMs: 5_000,
+      registers: true,
       /** A plugin's own namespace is free; everything else needs the subscription's own permission. */
       needs: ({ pattern }, plugin) => (covers(`plugin.${plugin}.*`, pattern) ? null : `${SUBSCRIBE}${pattern}`),
     }),
@@ -60,6 +61,7 @@ export const eventsContract = defineRoom({
       output: Type.Object({}, { additionalProperties: false }),
       errors: [],
       deadlineMs: 5_000,
+      registers: true,
       oneway: true,
     }),
     emit: defineCall({

@@ -1,4 +1,5 @@
-import type { GuestHost, Registered } from '../_kit/guest.ts';
+import { type GuestHost, type Registered, settle } from '../_kit/guest.ts';
+import { assertJson } from '../_kit/json.ts';
 
 /** What a handler learns of the delivery besides the data. */
 export interface EventInfo {
@@ -78,7 +79,8 @@ export function createEvents(host: GuestHost): EventsApi {
       registered.release();
       if (id !== undefined) host.send('events.off', { id });
     };
-    registered.done.then(
+    void settle(
+      registered.done,
       (registration) => {
         id = registration.id;
         if (ended) host.send('events.off', { id });
@@ -103,6 +105,7 @@ export function createEvents(host: GuestHost): EventsApi {
       }
     },
     async emit(name, data = null) {
+      assertJson(data, 'data');
       const { id } = await host.call<{ id: string }>('events.emit', { name, data });
       return id;
     },

@@ -22,11 +22,15 @@ export interface FetchDeps {
   readonly log: FetchLog;
   /** Resolves a name to all of its addresses; the system's resolver when absent. */
   readonly lookup?: Lookup;
-  /** Told of body bytes as they pass, for quotas and metrics. */
+  /** Told of body bytes as they pass, and of a request that begins (0, 0); what it throws ends the request. */
   readonly meter?: (plugin: string, bytesOut: number, bytesIn: number) => void;
   /** PEM certificates to trust besides the default ones. */
   readonly ca?: readonly string[];
   readonly limits?: Partial<FetchLimits>;
+  /** Asks the gate about the host of a redirect; the room's own rule when absent. @throws CodedError `permission_denied` */
+  readonly permit?: (caller: Caller, permission: string) => void;
+  /** A grant was needed besides the host's own, for a private address that a public name leads to. */
+  readonly used?: (caller: Caller, grant: string) => void;
 }
 
 type Call = (typeof fetchContract)['calls']['request'];
@@ -36,6 +40,7 @@ type Output = Static<Call['output']>;
 interface Room extends FetchDeps {
   readonly lookup: Lookup;
   readonly limits: FetchLimits;
+  readonly permit: (caller: Caller, permission: string) => void;
   readonly agents: Agents;
 }
 
@@ -45,6 +50,7 @@ export function createFetchBroker(deps: FetchDeps): Handlers<typeof fetchContrac
     ...deps,
     lookup: deps.lookup ?? ((host) => dnsLookup(host, { all: true })),
     limits: { ...DEFAULT_LIMITS, ...deps.limits },
+    permit: deps.permit ?? demandGrant,
     agents: createAgents(deps.ca ?? []),
   };
   const flights = new Flights(room.limits);
@@ -54,6 +60,7 @@ export function createFetchBroker(deps: FetchDeps): Handlers<typeof fetchContrac
       let flight: Flight | null = null;
       try {
         flight = flights.begin(caller);
+        room.meter?.(caller.plugin, 0, 0);
         return await follow(room, caller, flight, firstHop(input, body), input.redirect);
       } catch (error) {
         flight?.end(error);
@@ -62,6 +69,10 @@ export function createFetchBroker(deps: FetchDeps): Handlers<typeof fetchContrac
       }
     },
   };
+}
+
+function demandGrant({ grants }: Caller, needed: string): void {
+  if (!grants.some((granted) => allows(granted, needed))) throw permissionDenied(needed);
 }
 
 function bodyOf(caller: Caller, { body }: Input): RequestBody | null {
@@ -106,9 +117,9 @@ async function follow(
       throw new CodedError('network_failed', why, { reason: 'redirect' });
     }
     const next = redirected(hop, status, location);
-    // A redirect is a request to another host: the gate saw only the first one, its rule decides here too.
+    // A redirect is a request to another host: the gate saw only the first one.
     const needed = permissionFor(next.target.host, next.target.port);
-    if (!caller.grants.some((granted) => allows(granted, needed))) throw permissionDenied(needed);
+    room.permit(caller, needed);
     if (next.body === null) discard(hop.body);
     hop = next;
   }
@@ -117,7 +128,7 @@ async function follow(
 async function exchange(room: Room, caller: Caller, flight: Flight, hop: Hop): Promise<IncomingMessage> {
   const started = performance.now();
   const { signal } = flight;
-  const addresses = await resolve(room.lookup, room.log, caller, hop.target, signal);
+  const addresses = await resolve(room, caller, hop.target, signal);
   const message = await send(hop, addresses, {
     agents: room.agents,
     limits: room.limits,

@@ -117,3 +117,10 @@ export function mayConnect(grants: readonly string[], target: Target, address: s
   const byName = permissionFor(target.host, target.port);
   return grants.some((granted) => !parseGrant(granted)?.wildcard && allows(granted, byName));
 }
+
+/** The grant that allows a connection to a private address by its number; undefined when none is needed, or there is none. */
+export function addressGrant(grants: readonly string[], target: Target, address: string): string | undefined {
+  if (addressScope(address) === 'public') return undefined;
+  const byNumber = permissionFor(address, target.port);
+  return grants.findLast((granted) => allows(granted, byNumber));
+}

@@ -2,7 +2,7 @@ import type { Caller } from '../_kit/contract.ts';
 import { CodedError } from '../_kit/errors.ts';
 import { canonicalAddress } from './addresses.ts';
 import { networkFailure } from './failure.ts';
-import { mayConnect, type Target } from './permission.ts';
+import { addressGrant, mayConnect, type Target } from './permission.ts';
 
 export interface ResolvedAddress {
   readonly address: string;
@@ -16,6 +16,13 @@ export interface FetchLog {
   warn(fields: object, message: string): void;
 }
 
+export interface ResolveDeps {
+  readonly lookup: Lookup;
+  readonly log: FetchLog;
+  /** A grant by number was what let an address through. */
+  readonly used?: (caller: Caller, grant: string) => void;
+}
+
 /** More than these are not tried one after the other. */
 const MAX_ADDRESSES = 4;
 
@@ -25,8 +32,7 @@ const MAX_ADDRESSES = 4;
  * @throws CodedError `network_blocked`, or `network_failed` when the name is not known
  */
 export async function resolve(
-  lookup: Lookup,
-  log: FetchLog,
+  { lookup, log, used }: ResolveDeps,
   caller: Caller,
   target: Target,
   signal: AbortSignal,
@@ -43,6 +49,8 @@ export async function resolve(
         `${target.host} has an address that is not public; name the address itself in a permission`,
       );
     }
+    const grant = target.literal ? undefined : addressGrant(caller.grants, target, address);
+    if (grant !== undefined) used?.(caller, grant);
     if (!good.includes(address)) good.push(address);
   }
   return good.slice(0, MAX_ADDRESSES);

@@ -1,4 +1,5 @@
 import type { GuestHost } from '../_kit/guest.ts';
+import { showable } from '../_kit/json.ts';
 
 /** Named values beside a message: JSON; errors keep name, message, stack and cause, bigints become text. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -91,14 +92,17 @@ function named(value: object, room: Room, depth: number): Record<string, unknown
     if (part === undefined || key === '__proto__') continue;
     if (count === FIELDS || room.left <= 0) break;
     count += 1;
-    out[spend(cut(key, FIELD_NAME_CHARS - 1), room)] = toPlain(part, room, depth + 1);
+    out[spend(cut(showable(key), FIELD_NAME_CHARS - 1), room)] = toPlain(part, room, depth + 1);
   }
   return out;
 }
 
 function errorParts(error: Error): Record<string, unknown> {
   // Its own properties first: name and message are what it says they are, wherever they are defined.
-  return { ...error, name: error.name, message: error.message, stack: error.stack, cause: error.cause };
+  const { message } = error;
+  // V8 puts the stack together at the first look, with the whole message at its head.
+  const isLong = typeof message === 'string' && showable(message) !== message;
+  return { ...error, name: error.name, message, stack: isLong ? undefined : error.stack, cause: error.cause };
 }
 
 function spend(text: string, room: Room): string {
@@ -109,7 +113,7 @@ function spend(text: string, room: Room): string {
 
 function toText(value: unknown): string {
   try {
-    return typeof value === 'function' ? `[function ${value.name}]` : String(value);
+    return typeof value === 'function' ? `[function ${value.name}]` : showable(String(value));
   } catch {
     return '[unreadable]';
   }

@@ -47,6 +47,7 @@ export const pluginsContract = defineRoom({
       output: Type.Unknown({ description: 'What the method answered: JSON' }),
       errors: [
         'method_not_exposed',
+        'capability_off',
         'plugin_not_found',
         'plugin_disabled',
         'plugin_unavailable',
@@ -67,6 +68,7 @@ export const pluginsContract = defineRoom({
       output: Type.Object({ id: Type.Integer({ minimum: 1 }) }, { additionalProperties: false }),
       errors: ['registration_conflict'],
       deadlineMs: 5_000,
+      registers: true,
     }),
   },
 });

@@ -1,4 +1,5 @@
 import type { GuestHost } from '../_kit/guest.ts';
+import { assertJson } from '../_kit/json.ts';
 
 /** An installed plugin, as others see it. */
 export interface PluginInfo {
@@ -31,7 +32,10 @@ export function createPlugins(host: GuestHost): PluginsApi {
   return {
     get,
     isEnabled: async (name) => (await get(name))?.enabled === true,
-    call: (name, method, ...args) => host.call('plugins.call', { name, method, args }),
+    async call(name, method, ...args) {
+      assertJson(args, 'args');
+      return await host.call('plugins.call', { name, method, args });
+    },
     expose(methods) {
       for (const [method, fn] of Object.entries(methods)) {
         if (typeof fn !== 'function') throw new TypeError(`plugins.expose: "${method}" is not a function`);

@@ -30,6 +30,7 @@ export const schedulerContract = defineRoom({
       output: Registration,
       errors: ['registration_conflict'],
       deadlineMs: 5_000,
+      registers: true,
     }),
     every: defineCall({
       summary: 'Run a handler at an interval.',
@@ -40,6 +41,7 @@ export const schedulerContract = defineRoom({
       output: Registration,
       errors: ['registration_conflict'],
       deadlineMs: 5_000,
+      registers: true,
     }),
     cancel: defineCall({
       summary: 'Remove a job.',
@@ -47,6 +49,7 @@ export const schedulerContract = defineRoom({
       output: Type.Object({}, { additionalProperties: false }),
       errors: [],
       deadlineMs: 5_000,
+      registers: true,
       oneway: true,
     }),
   },

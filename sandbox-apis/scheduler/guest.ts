@@ -1,4 +1,5 @@
-import type { GuestHost, Invocation } from '../_kit/guest.ts';
+import { type GuestHost, type Invocation, settle } from '../_kit/guest.ts';
+import { assertJson } from '../_kit/json.ts';
 
 /** What a job learns of its run. */
 export interface JobRun {
@@ -72,6 +73,7 @@ export function createScheduler(host: GuestHost): SchedulerApi {
     if (catchUp && options.name === undefined) throw new TypeError(`${call}: catchUp needs a name`);
     added += 1;
     const name = options.name ?? `job-${added}`;
+    assertJson({ ...input, name }, call);
     let ended = false;
     let id: number | undefined;
     const run = async (job: Omit<JobRun, 'signal'>, { signal }: Invocation): Promise<void> => {
@@ -86,7 +88,8 @@ export function createScheduler(host: GuestHost): SchedulerApi {
       registered.release();
       if (id !== undefined) host.send('scheduler.cancel', { id });
     };
-    registered.done.then(
+    void settle(
+      registered.done,
       (registration) => {
         id = registration.id;
         if (ended) host.send('scheduler.cancel', { id });

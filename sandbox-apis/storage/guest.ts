@@ -1,4 +1,5 @@
 import type { GuestHost } from '../_kit/guest.ts';
+import { assertJson } from '../_kit/json.ts';
 
 export interface StorageEntry<T = unknown> {
   readonly key: string;
@@ -80,45 +81,24 @@ export function createStorage(host: GuestHost): StorageApi {
       return entry === null ? null : { key, value: entry.value as T, version: entry.version };
     },
     async set(key, value, options = {}) {
-      assertJson(value, 'value', 0);
-      return host.call('storage.set', { key, value, ttl: options.ttl, ifVersion: options.ifVersion });
+      assertJson(value, 'value');
+      assertJson(options, 'options');
+      // Not without `await`: a promise that is returned is asked for its `then`, which the guest may have patched.
+      return await host.call('storage.set', { key, value, ttl: options.ttl, ifVersion: options.ifVersion });
     },
     async delete(key, options = {}) {
+      assertJson(options, 'options');
       const { deleted } = await host.call<{ deleted: boolean }>('storage.delete', { key, ...options });
       return deleted;
     },
-    list<T>(options: ListOptions = {}) {
-      return host.call<StoragePage<T>>('storage.list', options);
+    async list<T>(options: ListOptions = {}) {
+      assertJson(options, 'options');
+      return await host.call<StoragePage<T>>('storage.list', options);
     },
     async increment(key, by = 1) {
-      assertJson(by, 'by', 0);
+      assertJson(by, 'by');
       const { value } = await host.call<{ value: number }>('storage.increment', { key, by });
       return value;
     },
   };
-}
-
-/** JSON.stringify turns what it cannot say into null or nothing, unasked: that would lose data, so it is refused here. */
-function assertJson(value: unknown, at: string, depth: number): void {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
-  if (typeof value === 'number') {
-    if (Number.isFinite(value)) return;
-    throw invalid(`${at}: is ${value}, which JSON cannot say`);
-  }
-  if (typeof value !== 'object') throw invalid(`${at}: is of type ${typeof value}, which JSON cannot say`);
-  if (depth === 48) throw invalid('value: is nested deeper than 48 levels, or in a circle');
-  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return;
-  if (value instanceof Map || value instanceof Set)
-    throw invalid(`${at}: is a Map or Set, of which JSON keeps nothing`);
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i += 1) assertJson(value[i], `${at}/${i}`, depth + 1);
-    return;
-  }
-  for (const [key, part] of Object.entries(value)) {
-    if (part !== undefined) assertJson(part, `${at}/${key}`, depth + 1);
-  }
-}
-
-function invalid(message: string): TypeError {
-  return Object.assign(new TypeError(message), { code: 'invalid_input' });
 }

@@ -6,7 +6,9 @@ import { CodedError, type ErrorCode } from '../../sandbox-apis/_kit/errors.ts';
 import { parseLimited } from '../host/decode.ts';
 import type { Guest, GuestCall } from '../host/guest.ts';
 import type { Log } from '../log.ts';
-import { checkGate } from '../permissions/gate.ts';
+import type { Gate } from '../permissions/gate.ts';
+import type { PluginQuotas } from '../quotas/plugin-quotas.ts';
+import { CallTrail, type Step } from './call-trail.ts';
 import type { Room } from './rooms.ts';
 
 /** The core's record of who lives in an isolate: made before the isolate runs, never from what it says. */
@@ -16,16 +18,18 @@ export interface Resident {
   readonly grants: readonly string[];
 }
 
-/** Calls of one isolate that may be under way at once; more is a flood, and each holds memory in the core. */
-const MAX_CALLS_IN_FLIGHT = 256;
-
 export interface AnswerDeps {
   readonly log: Log;
+  readonly gate: Gate;
   readonly residentOf: (isolate: number) => Resident | undefined;
   /** A call was refused by the gate: for the audit log. */
   readonly onDenied: (resident: Resident, call: string, error: CodedError) => void;
   readonly onCall: (plugin: string, room: string) => void;
+  readonly quotasOf: (plugin: string) => Pick<PluginQuotas, 'countCall' | 'beginCall' | 'endCall'>;
 }
+
+/** What calls that are in no contract count as. */
+const NO_CAPABILITY = 'unknown';
 
 interface Entry {
   readonly room: Room;
@@ -36,11 +40,19 @@ interface Entry {
   readonly errors: ReadonlySet<ErrorCode>;
 }
 
+/** A call that is not answered yet. */
+interface UnderWay {
+  readonly entry: Entry;
+  readonly controller: AbortController;
+}
+
 /** Answers guest calls: decodes under limits, checks the schema, asks the gate, keeps the deadline, runs the handler. */
 export class Answerer {
+  /** The last calls of each isolate; drop what is gone. */
+  readonly trail = new CallTrail();
   readonly #deps: AnswerDeps;
   readonly #entries = new Map<string, Entry>();
-  readonly #inFlight = new Map<Guest, Map<number, AbortController>>();
+  readonly #inFlight = new Map<Guest, Map<number, UnderWay>>();
 
   constructor(rooms: readonly Room[], deps: AnswerDeps) {
     this.#deps = deps;
@@ -66,41 +78,70 @@ export class Answerer {
     const calls = this.#callsOf(guest);
     const controller = new AbortController();
     const entry = this.#entries.get(call.name);
+    const quotas = this.#deps.quotasOf(resident.plugin);
+    const step = this.trail.begin(guest, call.name);
     try {
+      if (!call.oneway && calls.has(call.id)) return;
+      quotas.countCall(entry?.room.contract.name ?? NO_CAPABILITY);
       if (entry === undefined) throw new CodedError('unknown_call', `${call.name.slice(0, 100)} is not a call`);
-      if (calls.size >= MAX_CALLS_IN_FLIGHT) {
-        throw new CodedError(
-          'quota_exceeded',
-          `More than ${MAX_CALLS_IN_FLIGHT} calls are under way; await some first`,
-        );
-      }
+      // Nobody counts those that are under way, so nothing else may come as one.
+      if (call.oneway && entry.contract.oneway !== true) throw new CodedError('unknown_call', 'It has an answer');
       if (!call.oneway) {
-        if (calls.has(call.id)) return;
-        calls.set(call.id, controller);
+        quotas.beginCall();
+        calls.set(call.id, { entry, controller });
       }
       this.#deps.onCall(resident.plugin, entry.room.contract.name);
-      const output = await this.#run(entry, guest, resident, call, controller);
-      if (!call.oneway) guest.reply(call.id, encode(output));
+      const output = await this.#run(entry, guest, resident, call, controller, step);
+      step.end('ok');
+      if (!call.oneway) {
+        const text = encode(output);
+        for (let congested = guest.congestion(); congested !== null; congested = guest.congestion()) await congested;
+        guest.reply(call.id, text);
+      }
     } catch (error) {
       const coded = this.#coded(error, entry, resident, controller.signal);
-      if (coded.code === 'permission_denied') this.#deps.onDenied(resident, call.name, coded);
+      step.end(coded.code);
+      if (coded.code === 'permission_denied') {
+        step.permission ??= String(coded.extra.permission);
+        this.#deps.onDenied(resident, call.name, coded);
+      }
       if (!call.oneway) guest.refuse(call.id, coded);
     } finally {
-      if (calls.get(call.id) === controller) calls.delete(call.id);
+      step.end('dropped');
+      if (calls.get(call.id)?.controller === controller) {
+        calls.delete(call.id);
+        quotas.endCall();
+      }
     }
   }
 
+  /** Calls of an isolate that are not answered yet. */
+  underWay(guest: Guest): number {
+    return this.#inFlight.get(guest)?.size ?? 0;
+  }
+
   onCallAbort(guest: Guest, id: number): void {
-    this.#inFlight.get(guest)?.get(id)?.abort(new CodedError('aborted'));
+    this.#inFlight.get(guest)?.get(id)?.controller.abort(new CodedError('aborted'));
   }
 
   /** The isolate is gone: what it waited for is given up. */
   onGone(guest: Guest): void {
-    for (const controller of this.#inFlight.get(guest)?.values() ?? []) controller.abort(new CodedError('aborted'));
+    for (const { controller } of this.#inFlight.get(guest)?.values() ?? []) controller.abort(new CodedError('aborted'));
     this.#inFlight.delete(guest);
   }
 
-  #callsOf(guest: Guest): Map<number, AbortController> {
+  /** Ends what a plugin has under way in a room: calls (registrations go on) and streams, both with that error. */
+  cut(plugin: string, room: string, error: CodedError): void {
+    for (const [guest, calls] of this.#inFlight) {
+      if (this.#deps.residentOf(guest.id)?.plugin !== plugin) continue;
+      for (const { entry, controller } of calls.values()) {
+        if (entry.room.contract.name === room && entry.contract.registers !== true) controller.abort(error);
+      }
+      guest.streams.cut(room, error);
+    }
+  }
+
+  #callsOf(guest: Guest): Map<number, UnderWay> {
     let calls = this.#inFlight.get(guest);
     if (calls === undefined) {
       calls = new Map();
@@ -109,11 +150,12 @@ export class Answerer {
     return calls;
   }
 
-  async #run(entry: Entry, guest: Guest, resident: Resident, call: GuestCall, controller: AbortController) {
+  async #run(entry: Entry, guest: Guest, resident: Resident, call: GuestCall, controller: AbortController, step: Step) {
     const { contract } = entry;
     const input = decodeInput(call.input, entry);
-    checkGate(entry.room.contract, contract, resident, input);
+    step.permission = this.#deps.gate.check(entry.room.contract, contract, resident, input);
     const { signal } = controller;
+    const capability = entry.room.contract.name;
     const caller: Caller = {
       plugin: resident.plugin,
       version: resident.version,
@@ -121,8 +163,8 @@ export class Answerer {
       grants: resident.grants,
       signal,
       depth: guest.depth,
-      sendStream: (stream) => guest.streams.send(stream),
-      receiveStream: (id) => guest.streams.receive(id),
+      sendStream: (stream) => guest.streams.send(stream, capability),
+      receiveStream: (id) => guest.streams.receive(id, { capability }),
     };
     const handler = entry.room.handlers[entry.key];
     const answer = handler?.(caller, input);

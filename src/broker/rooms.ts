@@ -1,6 +1,8 @@
 import type { CallContract, Handlers, RoomContract } from '../../sandbox-apis/_kit/contract.ts';
 import { type ApiDeps, createApiBroker } from '../../sandbox-apis/api/broker.ts';
 import { apiContract } from '../../sandbox-apis/api/contract.ts';
+import { type BudgetDeps, createBudgetBroker } from '../../sandbox-apis/budget/broker.ts';
+import { budgetContract } from '../../sandbox-apis/budget/contract.ts';
 import { type ConfigDeps, createConfigBroker } from '../../sandbox-apis/config/broker.ts';
 import { configContract } from '../../sandbox-apis/config/contract.ts';
 import { createEventsBroker, type EventsDeps } from '../../sandbox-apis/events/broker.ts';
@@ -27,6 +29,7 @@ export interface Room {
 /** What all rooms together need of the core. */
 export interface RoomDeps {
   readonly api: ApiDeps;
+  readonly budget: BudgetDeps;
   readonly config: ConfigDeps;
   readonly events: EventsDeps;
   readonly fetch: FetchDeps;
@@ -40,6 +43,7 @@ export interface RoomDeps {
 /** The one list of rooms: a new capability is one line here, and one in `createRooms`. */
 export const CONTRACTS: readonly RoomContract[] = [
   apiContract,
+  budgetContract,
   configContract,
   eventsContract,
   fetchContract,
@@ -53,6 +57,7 @@ export const CONTRACTS: readonly RoomContract[] = [
 export function createRooms(deps: RoomDeps): readonly Room[] {
   return [
     room(apiContract, createApiBroker(deps.api)),
+    room(budgetContract, createBudgetBroker(deps.budget)),
     room(configContract, createConfigBroker(deps.config)),
     room(eventsContract, createEventsBroker(deps.events)),
     room(fetchContract, createFetchBroker(deps.fetch)),

@@ -82,8 +82,10 @@ export interface InstalledPlugins {
   installed_by: string | null;
   limits: Generated<Json>;
   name: string;
+  own_process: Generated<boolean>;
   package_digest: string;
   quarantine_reason: string | null;
+  resting: Json | null;
   source: string;
   updated_at: Generated<Timestamp>;
   version: string;
@@ -104,6 +106,34 @@ export interface PluginJobs {
   name: string;
   plugin_name: string;
   ticked_at: Timestamp;
+}
+
+export interface PluginPermissionUse {
+  first_used_at: Timestamp | null;
+  granted_at: Timestamp | null;
+  kind: string;
+  last_refused_at: Timestamp | null;
+  last_used_at: Timestamp | null;
+  permission: string;
+  plugin_name: string;
+  refused: Generated<number>;
+  uses: Generated<number>;
+}
+
+export interface PluginPostMortems {
+  at: Timestamp;
+  cause: string;
+  detail: string;
+  heap: Json;
+  host: Json | null;
+  id: Generated<number>;
+  last_calls: Json;
+  outcome: string;
+  plugin_name: string;
+  stack: string | null;
+  under_way: Json;
+  verdict: string;
+  version: string;
 }
 
 export interface PluginSecrets {
@@ -134,6 +164,14 @@ export interface PluginStorageUsage {
 export interface PluginSubscriptions {
   pattern: string;
   plugin_name: string;
+}
+
+export interface PluginSwitches {
+  capability: string;
+  off_at: Generated<Timestamp>;
+  off_by: string | null;
+  plugin_name: string;
+  reason: string | null;
 }
 
 export interface PluginVersions {
@@ -167,10 +205,13 @@ export interface DB {
   installed_plugins: InstalledPlugins;
   packages: Packages;
   plugin_jobs: PluginJobs;
+  plugin_permission_use: PluginPermissionUse;
+  plugin_post_mortems: PluginPostMortems;
   plugin_secrets: PluginSecrets;
   plugin_storage: PluginStorage;
   plugin_storage_usage: PluginStorageUsage;
   plugin_subscriptions: PluginSubscriptions;
+  plugin_switches: PluginSwitches;
   plugin_versions: PluginVersions;
   users: Users;
 }

@@ -24,7 +24,8 @@ export interface DeliveredEvent {
 export interface EventSink {
   /**
    * Runs every handler of the plugin that matches; rejects when one fails. A rejection with the code
-   * `plugin_unavailable`, `plugin_disabled` or `plugin_quarantined` says that no handler has begun: no attempt is counted.
+   * `plugin_unavailable`, `plugin_disabled`, `plugin_quarantined` or `quota_exceeded` says that no handler has begun: no
+   * attempt is counted.
    */
   deliver(plugin: string, event: DeliveredEvent, signal: AbortSignal): Promise<void>;
   /** Whether the plugin can take events now; its deliveries wait meanwhile. Call `poke` when it becomes ready. */
@@ -56,7 +57,12 @@ export interface Dispatcher {
   poke(): void;
 }
 
-const NOT_BEGUN: ReadonlySet<string> = new Set(['plugin_unavailable', 'plugin_disabled', 'plugin_quarantined']);
+const NOT_BEGUN: ReadonlySet<string> = new Set([
+  'plugin_unavailable',
+  'plugin_disabled',
+  'plugin_quarantined',
+  'quota_exceeded',
+]);
 const STOPPING = new CodedError('aborted', 'The core is stopping');
 
 /**

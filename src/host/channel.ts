@@ -13,6 +13,10 @@ export interface HostChannel {
     head: string,
     body: string | Uint8Array | null,
   ): void;
+  /** Milliseconds that the core has spent on what came in. */
+  readonly busyMs: number;
+  /** Null while the host keeps up; else resolves when it does again, or is gone. */
+  congestion(): Promise<void> | null;
   close(): void;
 }
 
@@ -22,62 +26,69 @@ const COLLECT_TURNS = 32;
 /**
  * Speaks frames over a descriptor that was inherited by the child.
  *
- * @param handlers.onClose called once, with the reason: the end of the descriptor, or a breach of the protocol
+ * @param handlers.onClose called once, with the reason; `ended` when the other side did, else it broke the protocol
  */
 export async function openChannel(
   descriptor: number,
-  handlers: { onFrame: (frame: Frame) => void; onClose: (reason: string) => void },
+  handlers: { onFrame: (frame: Frame) => void; onClose: (reason: string, ended: boolean) => void },
 ): Promise<HostChannel> {
-  const reader = new FrameReader(handlers.onFrame);
+  const reader = new FrameReader((frame) => {
+    // One read may bring more than the frame for which the channel was closed.
+    if (!closed) handlers.onFrame(frame);
+  });
   const writer = new FrameWriter();
-  const backlog: Buffer[] = [];
-  let backlogBytes = 0;
+  let busyMs = 0;
+  const waiting: { congested: PromiseWithResolvers<void> | null } = { congested: null };
+  /** What the socket did not take; as long as there is some, frames stay in the writer, whose memory they share. */
+  let rest: Buffer | null = null;
   let scheduled = false;
   let closed = false;
   /** Frames that this turn of the event loop has queued, and how many turns more their writes are collected for. */
   let queued = 0;
   let collecting = COLLECT_TURNS;
 
-  function close(reason: string): void {
+  function close(reason: string, ended = false): void {
     if (closed) return;
     closed = true;
-    backlog.length = 0;
+    rest = null;
+    writer.detach();
+    decongest();
     socket.terminate();
-    handlers.onClose(reason);
+    handlers.onClose(reason, ended);
   }
 
-  function writeBacklog(): void {
-    while (backlog.length > 0) {
-      const next = backlog[0] as Buffer;
-      const written = Math.max(0, socket.write(next));
-      backlogBytes -= written;
-      if (written < next.length) {
-        backlog[0] = next.subarray(written);
-        return;
-      }
-      backlog.shift();
-    }
+  function writeRest(): void {
+    if (rest === null) return;
+    const written = Math.max(0, socket.write(rest));
+    rest = written < rest.length ? rest.subarray(written) : null;
+    flush();
+    if (backlog() <= CHANNEL_LIMITS.congestedBytes) decongest();
+  }
+
+  /** Bytes that the host has not taken. */
+  function backlog(): number {
+    return (rest?.length ?? 0) + writer.length;
+  }
+
+  function decongest(): void {
+    const { congested } = waiting;
+    waiting.congested = null;
+    congested?.resolve();
   }
 
   function flush(): void {
     scheduled = false;
     if (closed || writer.length === 0) return;
-    if (backlog.length === 0) {
+    if (rest === null) {
       const out = writer.peek();
       const written = Math.max(0, socket.write(out));
       if (written === out.length) {
         writer.reset();
         return;
       }
-      const rest = writer.detach().subarray(written);
-      backlog.push(rest);
-      backlogBytes += rest.length;
-    } else {
-      const out = writer.detach();
-      backlog.push(out);
-      backlogBytes += out.length;
+      rest = writer.detach().subarray(written);
     }
-    if (backlogBytes > CHANNEL_LIMITS.backlogBytes) close('the host does not read');
+    if (backlog() > CHANNEL_LIMITS.backlogBytes) close('the host does not read');
   }
 
   /** Writes what the turn collected. Under load one write for all is cheaper; a lone frame does not wait for it. */
@@ -92,16 +103,18 @@ export async function openChannel(
     socket: {
       binaryType: 'buffer',
       data(_socket: Socket<unknown>, chunk: Buffer) {
+        const started = performance.now();
         try {
           reader.push(chunk);
         } catch (error) {
           close(`broke the protocol: ${error instanceof Error ? error.message : String(error)}`);
         }
+        busyMs += performance.now() - started;
       },
-      drain: writeBacklog,
-      close: () => close('ended'),
-      end: () => close('ended'),
-      error: (_socket: Socket<unknown>, error: Error) => close(error.message),
+      drain: writeRest,
+      close: () => close('ended', true),
+      end: () => close('ended', true),
+      error: (_socket: Socket<unknown>, error: Error) => close(error.message, true),
     },
     // bun-types know connecting by address only; by descriptor is DESIGN 1.
   } as unknown as Parameters<typeof Bun.connect>[0]);
@@ -116,6 +129,14 @@ export async function openChannel(
       scheduled = true;
       queueMicrotask(flush);
     },
+    congestion() {
+      if (closed || backlog() <= CHANNEL_LIMITS.congestedBytes) return null;
+      waiting.congested ??= Promise.withResolvers<void>();
+      return waiting.congested.promise;
+    },
     close: () => close('closed'),
+    get busyMs() {
+      return busyMs;
+    },
   };
 }

@@ -1,10 +1,24 @@
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hostFiles } from './files.ts';
+import type { Lockdown } from './lockdown.ts';
+import { isOpenToAll, privateFile } from './path-access.ts';
+import { filterArchitecture, seccompProgram } from './seccomp.ts';
 
 /** How the isolate host is locked in, best first; each includes what the ones after it do. */
 export const LAYERS = ['bubblewrap', 'namespaces', 'permission'] as const;
 export type Layer = (typeof LAYERS)[number];
 
-export interface LayerReport {
+/** What a layer adds to Node's own permission model on this machine. */
+export interface Locks {
+  /** A filter on system calls: no sockets, no signals, no other processes, no changes to files. */
+  readonly seccomp: boolean;
+  /** Nothing but the code can be read: by a mount namespace, or by Landlock. */
+  readonly files: boolean;
+}
+
+export interface LayerReport extends Locks {
   readonly layer: Layer;
   readonly available: boolean;
   /** Why it is not available, or what it does. */
@@ -24,61 +38,140 @@ export interface HostFiles {
   readonly readable: readonly string[];
 }
 
+/** How to start a confined program. Dispose of it when the program has been started. */
+export interface Confined extends Disposable {
+  readonly command: string[];
+  /** What the command reads and closes before the program starts: its descriptors from 4 on. */
+  readonly descriptors: readonly number[];
+}
+
+const LOCKDOWN = join(import.meta.dir, 'lockdown.ts');
+/** The first descriptor after those that the host itself gets. */
+const FIRST_FREE_DESCRIPTOR = 4;
+const LIBRARIES = ['/usr/lib', '/usr/lib64', '/lib', '/lib64'];
 const isRoot = process.getuid?.() === 0;
+const architecture = filterArchitecture();
 
-/** Looks what this machine has. Each layer is tried by running a command in it. */
+let reports: readonly LayerReport[] | null = null;
+
+/** Looks what this machine has, once. Each layer is tried by running the host's Node in it. */
 export function detectLayers(): readonly LayerReport[] {
-  if (process.platform !== 'linux') {
-    const detail = 'Linux only; run the core in a container for more than the permission model';
-    return [
-      { layer: 'bubblewrap', available: false, detail },
-      { layer: 'namespaces', available: false, detail },
-      PERMISSION_REPORT,
-    ];
+  reports ??= LAYERS.map((layer) => (process.platform === 'linux' ? detect(layer) : elsewhere(layer)));
+  return reports;
+}
+
+/**
+ * The command that runs the host's Node inside a layer.
+ *
+ * @param locks those that the layer has on this machine, if it is not to be fewer
+ */
+export function confine(
+  layer: Layer,
+  files: HostFiles,
+  nodeFlags: readonly string[],
+  locks: Locks = locksOf(layer),
+): Confined {
+  return confineWith(layer, locks, files, [...nodeFlags, files.entry]);
+}
+
+/** Node's permission model alone, as on other systems than Linux. */
+export const NO_LOCKS: Locks = { seccomp: false, files: false };
+
+function locksOf(layer: Layer): Locks {
+  return detectLayers().find((report) => report.layer === layer) ?? NO_LOCKS;
+}
+
+/** From the most to the least; the first that works is taken. */
+const CANDIDATES: Readonly<Record<Layer, readonly Locks[]>> = {
+  bubblewrap: [
+    { seccomp: true, files: true },
+    { seccomp: false, files: true },
+  ],
+  namespaces: [
+    { seccomp: true, files: true },
+    { seccomp: true, files: false },
+    { seccomp: false, files: true },
+    NO_LOCKS,
+  ],
+  permission: [
+    { seccomp: true, files: true },
+    { seccomp: true, files: false },
+    { seccomp: false, files: true },
+    NO_LOCKS,
+  ],
+};
+const TOOLS: Readonly<Record<Layer, readonly [program: string, advice: string] | null>> = {
+  bubblewrap: ['bwrap', 'install it, for example with `apt-get install bubblewrap`'],
+  namespaces: ['unshare', 'install util-linux; as a user, allow unprivileged user namespaces'],
+  permission: null,
+};
+
+function detect(layer: Layer): LayerReport {
+  const [program, advice] = TOOLS[layer] ?? ['node', ''];
+  const failed = (why: string): LayerReport => ({ layer, available: false, ...NO_LOCKS, detail: `${why}: ${advice}` });
+  if (TOOLS[layer] !== null && Bun.which(program) === null) return failed(`${program} is not there`);
+  let said = '';
+  for (const locks of CANDIDATES[layer]) {
+    if (locks.seccomp && architecture === null) continue;
+    const problem = tryOut(layer, locks);
+    if (problem === null) return { layer, available: true, ...locks, detail: describe(layer, locks) };
+    said ||= problem;
   }
-  return [
-    tryLayer('bubblewrap', 'bwrap', 'install it, for example with `apt-get install bubblewrap`'),
-    tryLayer('namespaces', 'setpriv', 'install util-linux; as a user, allow unprivileged user namespaces'),
-    PERMISSION_REPORT,
-  ];
+  // Without any lock it is Node alone, which needs nothing.
+  if (layer === 'permission') return { layer, available: true, ...NO_LOCKS, detail: describe(layer, NO_LOCKS, said) };
+  return failed(`${program} does not work here (${said})`);
 }
 
-const PERMISSION_REPORT: LayerReport = {
-  layer: 'permission',
-  available: true,
-  detail: "Node's permission model and an empty environment; a bypass of either leaves the core's own rights",
-};
+function elsewhere(layer: Layer): LayerReport {
+  const available = layer === 'permission';
+  const why = 'Linux only; run the core in a container for more than the permission model';
+  return { layer, available, ...NO_LOCKS, detail: available ? describe(layer, NO_LOCKS) : why };
+}
 
-const DONE: Readonly<Record<Layer, string>> = {
+/** Null when Node starts there, else what was said. */
+function tryOut(layer: Layer, locks: Locks): string | null {
+  using confined = confineWith(layer, locks, hostFiles(), ['--version']);
+  const trial = Bun.spawnSync(confined.command, {
+    env: {},
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'pipe', 'ignore', ...confined.descriptors],
+  });
+  if (trial.exitCode === 0) return null;
+  return (trial.stderr?.toString() ?? '').trim().split('\n')[0] || `it ends with ${trial.signalCode ?? trial.exitCode}`;
+}
+
+const ADDS: Readonly<Record<Layer, string>> = {
   bubblewrap: 'namespaces of its own for everything, read-only code, no capabilities, an unused uid',
-  namespaces: 'no network, no capabilities, an unused uid, no new privileges; the file system is shared',
-  permission: PERMISSION_REPORT.detail,
+  namespaces: 'no network, no capabilities, no new privileges',
+  permission: "Node's permission model, an empty environment",
 };
 
-function tryLayer(layer: Layer, tool: string, advice: string): LayerReport {
-  if (Bun.which(tool) === null) return { layer, available: false, detail: `${tool} is not there: ${advice}` };
-  const trial = Bun.spawnSync(
-    wrap(layer, { node: '/bin/true', entry: '', readable: [] }, []).filter((word) => word !== ''),
-    { env: {}, stdout: 'ignore', stderr: 'pipe' },
-  );
-  if (trial.exitCode === 0) return { layer, available: true, detail: DONE[layer] };
-  const said = trial.stderr.toString().trim().split('\n')[0] ?? '';
-  return { layer, available: false, detail: `${tool} does not work here (${said}): ${advice}` };
+function describe(layer: Layer, { seccomp, files }: Locks, problem = ''): string {
+  const parts = [ADDS[layer], seccomp ? 'a seccomp filter' : `no seccomp filter${problem && ` (${problem})`}`];
+  if (layer !== 'bubblewrap') parts.push(files ? 'Landlock' : 'no Landlock: what the account may read is readable');
+  return parts.join(', ');
 }
 
-/** The command that runs the host's Node inside a layer. */
-export function wrap(layer: Layer, files: HostFiles, nodeFlags: readonly string[]): string[] {
-  const node = [files.node, ...nodeFlags, files.entry];
-  const limits = Bun.which('prlimit') === null ? [] : ['prlimit', '--nofile=64', '--core=0', '--fsize=0'];
+function confineWith(layer: Layer, locks: Locks, files: HostFiles, words: readonly string[]): Confined {
+  const nothing = { descriptors: [], [Symbol.dispose]: () => undefined };
+  const node = [files.node, ...words];
   switch (layer) {
-    case 'bubblewrap':
-      return [...limits, 'bwrap', ...BWRAP_FLAGS, ...libraryBinds(), ...binds(files), '--', ...node];
-    case 'namespaces':
-      return isRoot
-        ? [...limits, 'unshare', '--net', '--ipc', '--uts', ...SETPRIV_AS_ROOT, ...node]
-        : [...limits, 'unshare', '--user', '--map-current-user', '--net', '--ipc', '--uts', ...SETPRIV, ...node];
-    case 'permission':
-      return [...limits, ...node];
+    case 'bubblewrap': {
+      const filter =
+        locks.seccomp && architecture !== null ? privateFile(tmpdir(), seccompProgram(architecture)) : null;
+      const flags = filter === null ? [] : ['--seccomp', String(FIRST_FREE_DESCRIPTOR)];
+      const command = [...limits(), tool('bwrap'), ...BWRAP_FLAGS, ...flags, ...binds(files), '--', ...node];
+      if (filter === null) return { command, ...nothing };
+      return { command, descriptors: [filter.descriptor], [Symbol.dispose]: filter.close };
+    }
+    case 'namespaces': {
+      const unshare = [tool('unshare'), ...(isRoot ? [] : ['--user', '--map-current-user']), '--net', '--ipc', '--uts'];
+      return { command: [...unshare, ...lockedDown(locks, files, words)], ...nothing };
+    }
+    case 'permission': {
+      if (!locks.seccomp && !locks.files) return { command: [...limits(), ...node], ...nothing };
+      return { command: lockedDown(locks, files, words), ...nothing };
+    }
   }
 }
 
@@ -95,38 +188,36 @@ const BWRAP_FLAGS = [
   ...['--dir', '/tmp'],
   ...['--chdir', '/'],
 ];
-const SETPRIV = ['setpriv', '--no-new-privs', '--inh-caps=-all', '--pdeathsig=KILL'];
-const SETPRIV_AS_ROOT = [
-  'setpriv',
-  `--reuid=${HOST_UID}`,
-  `--regid=${HOST_UID}`,
-  '--clear-groups',
-  '--no-new-privs',
-  '--bounding-set=-all',
-  '--inh-caps=-all',
-  '--pdeathsig=KILL',
-];
 
-function libraryBinds(): string[] {
-  return ['/usr/lib', '/usr/lib64', '/lib', '/lib64', '/usr/bin/true', '/bin/true']
+/** The file that says who runs has 64 bytes; a core dump would hold secrets. */
+function limits(): string[] {
+  const prlimit = Bun.which('prlimit');
+  return prlimit === null ? [] : [prlimit, '--nofile=64', '--core=0', '--fsize=4096'];
+}
+
+/** By its path: the command has no PATH. */
+function tool(name: string): string {
+  return Bun.which(name) ?? name;
+}
+
+function binds(files: HostFiles): string[] {
+  return [...LIBRARIES, files.node, ...files.readable]
     .filter((path) => existsSync(path))
     .flatMap((path) => ['--ro-bind', path, path]);
 }
 
-function binds(files: HostFiles): string[] {
-  return [files.node, ...files.readable]
-    .filter((path) => path !== '/bin/true' && existsSync(path))
-    .flatMap((path) => ['--ro-bind', path, path]);
-}
-
-/** Whether another uid can read a path: without it, only bubblewrap (which binds as us) can start the host from there. */
-export function readableByOthers(path: string): boolean {
-  if (!isRoot) return true;
-  try {
-    accessSync(path, constants.R_OK);
-  } catch {
-    return false;
-  }
-  return Bun.spawnSync(['setpriv', `--reuid=${HOST_UID}`, `--regid=${HOST_UID}`, '--clear-groups', 'test', '-r', path])
-    .success;
+/** Bun itself, as the one that locks its process in and becomes Node: it is where the core is. */
+function lockedDown(locks: Locks, files: HostFiles, words: readonly string[]): string[] {
+  const closed = isRoot && ![files.node, files.entry].every(isOpenToAll);
+  const to: Lockdown = {
+    // OpenSSL takes its settings from where it was built, and a refusal for an error.
+    command: [files.node, '--openssl-config=/dev/null', ...words],
+    parent: process.pid,
+    // Only what is bound by Landlock may pass closed folders.
+    uid: isRoot && !(closed && !locks.files) ? HOST_UID : null,
+    through: closed,
+    seccomp: locks.seccomp,
+    readable: locks.files ? [...LIBRARIES, '/dev/null', files.node, ...files.readable] : null,
+  };
+  return [process.execPath, LOCKDOWN, JSON.stringify(to)];
 }

@@ -49,12 +49,35 @@ export class GuestFailure extends Error {
   }
 }
 
+/** How an isolate was lost. */
+export interface Loss {
+  /** `host`: its whole process was. */
+  readonly reason: GoneReason | 'host';
+  readonly error: GuestError | null;
+  readonly verdict: Verdict;
+  /** For people: what ended it. */
+  readonly detail: string;
+  /** What was under way, and for how many milliseconds. */
+  readonly underWay: readonly UnderWay[];
+}
+
+/**
+ * Whether the isolate is to blame for the loss of its process (or of itself): `culprit` alone was running, `suspect` was
+ * one of several that were, `bystander` was not.
+ */
+export type Verdict = 'culprit' | 'suspect' | 'bystander';
+
+export interface UnderWay {
+  readonly what: string;
+  readonly ms: number;
+}
+
 export interface GuestEvents {
   onCall(guest: Guest, call: GuestCall): void;
   onCallAbort(guest: Guest, id: number): void;
-  /** A call was not answered in time; the isolate is not to be used for new ones. */
-  onDeadline(guest: Guest): void;
-  onGone(guest: Guest, reason: GoneReason | 'host', error: GuestError | null): void;
+  /** A call was not answered in time; the isolate is not to be used for new ones. @param underWay that call included */
+  onDeadline(guest: Guest, underWay: readonly UnderWay[]): void;
+  onGone(guest: Guest, loss: Loss): void;
   /** CPU and heap were heard of. */
   onStats(guest: Guest): void;
 }
@@ -70,6 +93,18 @@ interface Pending {
   readonly sent: number | null;
 }
 
+/** Calls given up that are remembered until they end: each may be what the isolate is stuck in. */
+const MAX_ABANDONED = 20;
+
+/** The process that an isolate lives in. */
+export interface Home {
+  readonly pid: number;
+  /** Bytes. */
+  readonly rss: number;
+  /** Which of the host processes it is. */
+  readonly placement: string | null;
+}
+
 /** The core's end of one isolate. */
 export class Guest {
   readonly id: number;
@@ -77,6 +112,8 @@ export class Guest {
   readonly #channel: HostChannel;
   readonly #events: GuestEvents;
   readonly #pending = new Map<number, Pending>();
+  /** Calls that nobody waits for any more, and that the guest has not ended yet. */
+  readonly #abandoned = new Map<number, Pick<Pending, 'what' | 'started'>>();
   #lastInvoke = 0;
   #gone = false;
   #onIdle: (() => void) | null = null;
@@ -84,13 +121,21 @@ export class Guest {
   onSettled: ((milliseconds: number, ok: boolean) => void) | null = null;
   cpuMs = 0;
   heapBytes = 0;
+  home: Home | null = null;
+  /** When it was last seen at work, by `performance.now()`. */
+  usedAt = performance.now();
+  #toldAt = this.usedAt;
+  #timerPending: boolean | null = null;
 
   constructor(id: number, channel: HostChannel, events: GuestEvents) {
     this.id = id;
     this.#channel = channel;
     this.#events = events;
     this.streams = new GuestStreams(
-      (kind, flags, stream, head, body) => channel.send(kind, flags, LANE.stream, id, stream, head, body),
+      (kind, flags, stream, head, body) => {
+        this.#told(performance.now());
+        channel.send(kind, flags, LANE.stream, id, stream, head, body);
+      },
       () => this.#checkIdle(),
     );
   }
@@ -99,15 +144,40 @@ export class Guest {
     return this.#gone;
   }
 
+  /** Invocations under way. */
+  get calls(): number {
+    return this.#pending.size;
+  }
+
   /** Invocations and streams under way. */
   get inFlight(): number {
     return this.#pending.size + this.streams.size;
   }
 
-  /** What is under way, and for how many milliseconds. */
-  underWay(): { readonly what: string; readonly ms: number }[] {
+  /** Whether a timer of the guest waits; null while that is not known, because it was told something since. */
+  get timerPending(): boolean | null {
+    return this.#timerPending;
+  }
+
+  /** The host has seen it at work; what it knew is as of when it was asked. */
+  onSeen(timerPending: boolean, askedAt: number): void {
+    this.usedAt = performance.now();
+    if (this.#toldAt <= askedAt) this.#timerPending = timerPending;
+  }
+
+  #told(now: number): void {
+    this.usedAt = now;
+    this.#toldAt = now;
+    this.#timerPending = null;
+  }
+
+  /** What is under way, and for how many milliseconds; also what nobody waits for any more. */
+  underWay(): UnderWay[] {
     const now = performance.now();
-    return [...this.#pending.values()].map(({ what, started }) => ({ what, ms: now - started }));
+    return [...this.#abandoned.values(), ...this.#pending.values()].map(({ what, started }) => ({
+      what,
+      ms: now - started,
+    }));
   }
 
   /** The deepest call chain that is under way: what a call out of this guest counts from. */
@@ -128,6 +198,7 @@ export class Guest {
     const sent = request.stream == null ? null : this.streams.send(request.stream);
     const stream = sent === null ? '' : `,"stream":${sent}`;
     const started = performance.now();
+    this.#told(started);
     return new Promise((resolve, reject) => {
       this.#pending.set(id, {
         what: request.what,
@@ -144,22 +215,34 @@ export class Guest {
     });
   }
 
+  /** Null while its process takes what it is sent; else resolves when it does again. Answers wait for it. */
+  congestion(): Promise<void> | null {
+    return this.#channel.congestion();
+  }
+
   /** Answers a call of the guest. */
   reply(id: number, output: string): void {
+    this.#told(performance.now());
     this.#channel.send(KIND.reply, 0, LANE.reply, this.id, id, '', output);
   }
 
   /** Refuses a call of the guest. */
   refuse(id: number, error: CodedError): void {
     const head = JSON.stringify({ code: error.code, message: error.message, extra: error.extra });
+    this.#told(performance.now());
     this.#channel.send(KIND.reply, FLAG.error, LANE.reply, this.id, id, head, null);
   }
 
   receive(frame: Frame): void {
+    // The host may speak on for an isolate that was disposed of.
+    if (this.#gone) return;
     switch (frame.kind) {
       case KIND.result: {
         const pending = this.#settle(frame.id, (frame.flags & FLAG.error) === 0);
-        if (pending === undefined) return;
+        if (pending === undefined) {
+          this.#abandoned.delete(frame.id);
+          return;
+        }
         if ((frame.flags & FLAG.error) === 0) {
           pending.resolve({ head: frame.head, body: frame.body, sent: pending.sent });
           return;
@@ -173,7 +256,8 @@ export class Guest {
         this.#events.onCall(this, {
           id: frame.id,
           name: frame.head,
-          input: frame.body,
+          // A copy: the frame's memory is that of a whole read.
+          input: Buffer.from(frame.body),
           oneway: frame.kind === KIND.send,
         });
         return;
@@ -194,17 +278,19 @@ export class Guest {
 
   /** Fails what is over its deadline, by the core's clock, and what nobody waits for any more. */
   expire(now: number): void {
-    let late = false;
+    let late: readonly UnderWay[] | null = null;
     for (const [id, pending] of this.#pending) {
       const over = pending.deadline <= now;
       if (!over && pending.cancelled?.() !== true) continue;
-      late ||= over;
+      if (over) late ??= this.underWay();
       this.#settle(id, false);
+      this.#abandon(id, pending);
+      this.#told(now);
       this.#channel.send(KIND.cancel, 0, 0, this.id, id, '', null);
       if (pending.sent !== null) this.streams.end(pending.sent);
       pending.reject(new CodedError(over ? 'plugin_deadline' : 'aborted'));
     }
-    if (late) this.#events.onDeadline(this);
+    if (late !== null) this.#events.onDeadline(this, late);
   }
 
   /** Resolves when nothing is under way any more, or the isolate is gone. */
@@ -217,23 +303,29 @@ export class Guest {
 
   /** Ends the isolate; what is under way fails. */
   dispose(): void {
+    this.end({ reason: 'disposed', error: null, verdict: 'bystander', detail: 'it was let go' });
+  }
+
+  /** Ends the isolate for a reason of the core's. */
+  end(loss: Omit<Loss, 'underWay'>): void {
     if (this.#gone) return;
     this.#channel.send(KIND.dispose, 0, 0, this.id, 0, '', null);
-    this.onGone('disposed', null);
+    this.onGone(loss);
   }
 
   /** The isolate is no more: called by the host, once. */
-  onGone(reason: GoneReason | 'host', error: GuestError | null): void {
+  onGone(loss: Omit<Loss, 'underWay'>): void {
     if (this.#gone) return;
     this.#gone = true;
-    const failure = goneFailure(reason);
+    const underWay = this.underWay();
+    const failure = goneFailure(loss);
     for (const [id, pending] of this.#pending) {
       this.#settle(id, false);
       pending.reject(failure);
     }
     this.streams.close(failure);
     this.#onIdle?.();
-    this.#events.onGone(this, reason, error);
+    this.#events.onGone(this, { ...loss, underWay });
   }
 
   #settle(id: number, ok: boolean): Pending | undefined {
@@ -245,13 +337,19 @@ export class Guest {
     return pending;
   }
 
+  #abandon(id: number, { what, started }: Pending): void {
+    this.#abandoned.set(id, { what, started });
+    const oldest = this.#abandoned.keys().next().value;
+    if (this.#abandoned.size > MAX_ABANDONED && oldest !== undefined) this.#abandoned.delete(oldest);
+  }
+
   #checkIdle(): void {
     if (this.#onIdle !== null && this.inFlight === 0) this.#onIdle();
   }
 }
 
 /** What whoever waited is told: the plugin's own doing is an error of the plugin, the rest will pass. */
-function goneFailure(reason: GoneReason | 'host'): CodedError {
+function goneFailure({ reason, verdict }: Pick<Loss, 'reason' | 'verdict'>): CodedError {
   switch (reason) {
     case 'cpu':
       return new CodedError('plugin_deadline', 'The plugin ran longer than its CPU limit');
@@ -261,6 +359,10 @@ function goneFailure(reason: GoneReason | 'host'): CodedError {
       return new CodedError('plugin_error', 'The plugin broke the protocol of its isolate');
     case 'catastrophic':
       return new CodedError('plugin_error', 'The plugin brought its isolate down');
+    case 'host':
+      return verdict === 'culprit'
+        ? new CodedError('plugin_error', 'The plugin brought its process down')
+        : unavailable();
     default:
       return unavailable();
   }

@@ -4,11 +4,15 @@ import type { Frame } from '../../runtime/protocol/frame.ts';
 import { type GoneReason, KIND, type LoadHead } from '../../runtime/protocol/messages.ts';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Log } from '../log.ts';
+import { BlackBoxFile } from './black-box.ts';
 import { type HostChannel, openChannel } from './channel.ts';
-import { type HostFiles, type Layer, wrap } from './confinement.ts';
+import { confine, type HostFiles, type Layer, type Locks } from './confinement.ts';
 import { decodeGuestError, decoder } from './decode.ts';
-import { Guest, type GuestEvents } from './guest.ts';
+import { FloodWatch } from './flood-watch.ts';
+import { Guest, type GuestEvents, type Verdict } from './guest.ts';
 import { HOST_LIMITS, PLUGIN_LIMITS } from './limits.ts';
+import { MemoryWatch } from './memory-watch.ts';
+import { innermost, residentBytes } from './resident-memory.ts';
 
 const Reach = Type.Object({
   env: Type.Boolean(),
@@ -16,13 +20,17 @@ const Reach = Type.Object({
   sockets: Type.Boolean(),
   processes: Type.Boolean(),
   parent: Type.Boolean(),
+  descriptors: Type.Boolean(),
 });
-const Ready = Type.Object({ node: Type.String(), v8: Type.String(), pid: Type.Integer(), reach: Reach });
+const ShortText = Type.String({ maxLength: 100 });
+const Ready = Type.Object({ node: ShortText, v8: ShortText, pid: Type.Integer(), reach: Reach });
 const decodeReady = decoder(Ready);
 const decodePong = decoder(
   Type.Object({
     rss: Type.Number({ minimum: 0 }),
-    isolates: Type.Array(Type.Tuple([Type.Integer(), Type.Number(), Type.Number()]), { maxItems: 10_000 }),
+    isolates: Type.Array(Type.Tuple([Type.Integer(), Type.Number(), Type.Number(), Type.Boolean()]), {
+      maxItems: 10_000,
+    }),
   }),
 );
 const GONE_REASONS = ['cpu', 'memory', 'protocol', 'catastrophic', 'disposed', 'load'] as const;
@@ -33,29 +41,66 @@ const decodeGone = decoder(
 export interface HostOptions {
   readonly files: HostFiles;
   readonly layer: Layer;
+  /** What the layer adds; all that it can on this machine when absent. */
+  readonly locks?: Locks;
   readonly prelude: string;
   readonly log: Log;
   readonly guests: GuestEvents;
-  /** Called once when the process is no more, with why. */
-  readonly onExit: (reason: string) => void;
+  /** Called once when the process is no more, with why, and whether an isolate is to blame. */
+  readonly onExit: (reason: string, blamed: boolean) => void;
 }
+
+interface Load {
+  readonly resolve: (guest: Guest) => void;
+  readonly reject: (error: Error) => void;
+  /** When it has to be over, by `performance.now()`. */
+  readonly until: number;
+}
+
+/** What an isolate may take: when it takes more, the process has to go. */
+interface Allowance {
+  readonly memoryBytes: number;
+  readonly cpuMs: number;
+}
+
+/** Milliseconds to wait for the exit code of a process whose descriptor has ended. */
+const EXIT_CODE_MS = 200;
+/** Signals from outside: nobody inside is to blame for them. */
+const FROM_OUTSIDE: ReadonlySet<number> = new Set([1, 2, 9, 15]);
 
 /** One Node child and the isolates in it. */
 export class IsolateHost {
   readonly layer: Layer;
   readonly ready: Static<typeof Ready>;
+  /** Bytes in memory, as the core sees it. */
   rss = 0;
+  /** The name of the slot that it stands in. */
+  placement: string | null = null;
   readonly #child: Subprocess;
+  readonly #blackBox: BlackBoxFile;
+  readonly #memory = new MemoryWatch();
+  readonly #allowances = new Map<number, Allowance>();
+  /** The process that runs the isolates; the child may be the one that confines it. */
+  readonly #inner: number;
   readonly #channel: HostChannel;
   readonly #guests: Map<number, Guest>;
-  readonly #loads = new Map<number, { resolve: (guest: Guest) => void; reject: (error: Error) => void }>();
+  readonly #loads = new Map<number, Load>();
+  /** Isolates that were let go and whose end is not confirmed yet, with the time by which it has to be. */
+  readonly #leaving = new Map<number, number>();
+  readonly #flood = new FloodWatch();
   readonly #options: HostOptions;
   #heardAt = performance.now();
+  /** Since when the CPU time that it tells of next was spent, at the most. */
+  #countedFrom = performance.now();
+  #lastPing = 0;
+  /** When each ping that is not answered was sent. */
+  readonly #pings = new Map<number, number>();
   #dead = false;
 
   private constructor(
     options: HostOptions,
     child: Subprocess,
+    blackBox: BlackBoxFile,
     channel: HostChannel,
     ready: Static<typeof Ready>,
     guests: Map<number, Guest>,
@@ -63,6 +108,8 @@ export class IsolateHost {
     this.layer = options.layer;
     this.#options = options;
     this.#child = child;
+    this.#blackBox = blackBox;
+    this.#inner = innermost(child.pid);
     this.#channel = channel;
     this.ready = ready;
     this.#guests = guests;
@@ -85,8 +132,10 @@ export class IsolateHost {
       ...files.readable.map((path) => `--allow-fs-read=${path}`),
       '--disable-warning=PERM0001',
     ];
-    const child = Bun.spawn(wrap(options.layer, files, flags), {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    const blackBox = new BlackBoxFile();
+    using confined = confine(options.layer, files, flags, options.locks);
+    const child = Bun.spawn(confined.command, {
+      stdio: [blackBox.descriptor, 'pipe', 'pipe', 'pipe', ...confined.descriptors],
       env: {},
       cwd: '/',
     });
@@ -110,17 +159,20 @@ export class IsolateHost {
         if (ready === undefined) started.reject(new Error('the isolate host did not greet as expected'));
         else started.resolve(ready);
       },
-      onClose: (reason) => {
+      onClose: (reason, ended) => {
         started.reject(new Error(`the isolate host ended while it started: ${reason}`));
-        if (host !== null) host.#onDead(reason);
+        if (host === null) return;
+        if (ended) void host.#onClosed(reason);
+        else host.kill(reason, host.#running());
       },
     });
     try {
       channel.send(KIND.boot, 0, 0, 0, 0, String(PLUGIN_LIMITS.memoryMb.default), options.prelude);
-      host = new IsolateHost(options, child, channel, await started.promise, guests);
+      host = new IsolateHost(options, child, blackBox, channel, await started.promise, guests);
       return host;
     } catch (error) {
       child.kill('SIGKILL');
+      blackBox.close();
       throw error;
     } finally {
       clearTimeout(timer);
@@ -143,35 +195,83 @@ export class IsolateHost {
   load(id: number, head: LoadHead, bundle: string): Promise<Guest> {
     if (this.#dead) return Promise.reject(hostGone('it died before'));
     const guest = new Guest(id, this.#channel, this.#options.guests);
+    guest.home = this;
     this.#guests.set(id, guest);
+    this.#allowances.set(id, { memoryBytes: head.memoryMb * 1024 * 1024, cpuMs: head.cpuMs });
     return new Promise((resolve, reject) => {
-      this.#loads.set(id, { resolve, reject });
+      const until = performance.now() + head.loadMs + HOST_LIMITS.silenceMs;
+      this.#loads.set(id, { resolve, reject, until });
       this.#channel.send(KIND.load, 0, 0, id, 0, JSON.stringify(head), bundle);
     });
   }
 
-  /** Looks at deadlines and at the heart; called every `tickMs`. */
+  /** Looks at deadlines, at the heart and at the memory; called every `tickMs`. */
   tick(now: number): void {
     for (const guest of this.#guests.values()) guest.expire(now);
-    if (now - this.#heardAt > HOST_LIMITS.silenceMs) this.kill('it did not answer its heartbeat');
+    if (this.#dead) return;
+    if (this.#isLate(now)) return;
+    const { main, pool } = this.#blackBox.read();
+    const silence = now - this.#heardAt;
+    const allowed = main === null ? undefined : this.#allowances.get(main)?.cpuMs;
+    if (main !== null && allowed !== undefined && silence > allowed + HOST_LIMITS.hungMs) {
+      this.kill('an isolate on its main thread cannot be stopped', [main]);
+      return;
+    }
+    if (silence > HOST_LIMITS.silenceMs) {
+      this.kill('it did not answer its heartbeat', main === null ? pool : [main]);
+      return;
+    }
+    const flooding = this.#flood.look(now, this.#channel.busyMs);
+    if (flooding !== null) {
+      this.kill('it keeps the core busy', flooding);
+      return;
+    }
+    const running = main === null ? pool : [main, ...pool];
+    this.rss = residentBytes(this.#inner);
+    const over = this.#memory.look(
+      { rssBytes: this.rss, running },
+      (isolate) => this.#allowances.get(isolate)?.memoryBytes ?? 0,
+    );
+    if (over !== null) this.kill(over.detail, over.isolates);
+  }
+
+  /** Ends a process that does not say in time that an isolate is loaded, or gone. */
+  #isLate(now: number): boolean {
+    for (const guest of this.#guests.values()) {
+      if (!guest.gone) continue;
+      const until = this.#leaving.get(guest.id);
+      if (until === undefined) this.#leaving.set(guest.id, now + HOST_LIMITS.silenceMs);
+      else if (until < now) this.kill('it does not let an isolate go', [guest.id]);
+    }
+    for (const [id, { until }] of this.#loads) if (until < now) this.kill('it did not load an isolate in time', [id]);
+    return this.#dead;
+  }
+
+  /** Isolates that run, as the process last noted. */
+  #running(): readonly number[] {
+    const { main, pool } = this.#blackBox.read();
+    return main === null ? pool : [main, ...pool];
   }
 
   /** Asks for a sign of life. */
   ping(): void {
-    this.#channel.send(KIND.ping, 0, 0, 0, 0, '', null);
+    this.#lastPing = (this.#lastPing + 1) >>> 0;
+    this.#pings.set(this.#lastPing, performance.now());
+    this.#channel.send(KIND.ping, 0, 0, 0, this.#lastPing, '', null);
   }
 
-  kill(reason: string): void {
+  /** Ends the process. @param blamed isolates that are the reason: one is the culprit, of several each is suspect */
+  kill(reason: string, blamed: readonly number[] = []): void {
     this.#child.kill('SIGKILL');
-    this.#onDead(reason);
+    this.#onDead(reason, blamed);
   }
 
   #receive(frame: Frame): void {
-    this.#heardAt = performance.now();
+    this.#flood.count(frame.isolate);
     const guest = this.#guests.get(frame.isolate);
     switch (frame.kind) {
       case KIND.pong:
-        this.#onPong(frame.head);
+        this.#onPong(frame.head, frame.id);
         return;
       case KIND.loaded:
         this.#loads.get(frame.isolate)?.resolve(guest as Guest);
@@ -180,22 +280,35 @@ export class IsolateHost {
       case KIND.gone:
         if (guest !== undefined) this.#onGone(guest, frame.head);
         return;
+      case KIND.stuck:
+        if (guest !== undefined) this.kill('an isolate cannot be stopped', [guest.id]);
+        return;
     }
     guest?.receive(frame);
   }
 
-  #onPong(head: string): void {
+  #onPong(head: string, ping: number): void {
+    const pingedAt = this.#pings.get(ping);
+    if (pingedAt === undefined) return;
+    this.#pings.delete(ping);
     const pong = decodePong(head);
     if (pong === undefined) {
-      this.kill('it sent a heartbeat that cannot be read');
+      this.kill('it sent a heartbeat that cannot be read', this.#running());
       return;
     }
-    this.rss = pong.rss;
-    for (const [id, cpuMs, heapBytes] of pong.isolates) {
+    const now = performance.now();
+    const since = now - this.#countedFrom;
+    this.#heardAt = now;
+    if (pong.isolates.length > 0) this.#countedFrom = now;
+    // Where there is no /proc.
+    if (this.rss === 0) this.rss = pong.rss;
+    for (const [id, cpuMs, heapBytes, timerPending] of pong.isolates) {
       const guest = this.#guests.get(id);
       if (guest === undefined) continue;
-      guest.cpuMs += Math.max(0, cpuMs);
-      guest.heapBytes = Math.max(0, heapBytes);
+      // An isolate runs on one thread at a time, and its heap is in the process: a host that lies frames its guests.
+      guest.cpuMs += Math.min(Math.max(0, cpuMs), since);
+      guest.heapBytes = Math.min(Math.max(0, heapBytes), this.rss);
+      guest.onSeen(timerPending, pingedAt);
       this.#options.guests.onStats(guest);
     }
   }
@@ -204,24 +317,56 @@ export class IsolateHost {
     const gone = decodeGone(head);
     const reason: GoneReason = gone?.reason ?? 'protocol';
     const error = gone?.error == null ? null : decodeGuestError(JSON.stringify(gone.error));
+    if (reason === 'catastrophic') {
+      this.kill(`V8 gave an isolate up: ${error?.message ?? reason}`, [guest.id]);
+      return;
+    }
     this.#guests.delete(guest.id);
+    this.#allowances.delete(guest.id);
+    this.#leaving.delete(guest.id);
     const load = this.#loads.get(guest.id);
     this.#loads.delete(guest.id);
     load?.reject(new LoadRefused(reason, error?.message ?? reason, error));
-    guest.onGone(reason, error);
+    guest.onGone({ reason, error, verdict: 'culprit', detail: error?.message ?? reason });
   }
 
-  #onDead(reason: string): void {
+  /** The descriptor ended by itself: its exit code says whether it crashed or was ended from outside. */
+  async #onClosed(reason: string): Promise<void> {
+    if (this.#dead) return;
+    const code = await Promise.race([this.#child.exited, Bun.sleep(EXIT_CODE_MS).then(() => null)]);
+    // A shell's way to say that a signal ended it, and bubblewrap's.
+    const signal = code !== null && code > 128 ? code - 128 : 0;
+    if (code !== null && FROM_OUTSIDE.has(signal)) {
+      this.#onDead(`it was ended from outside (signal ${signal})`, []);
+      return;
+    }
+    this.#onDead(`${reason} (exit code ${code ?? 'unknown'})`, this.#running());
+  }
+
+  #onDead(reason: string, blamed: readonly number[]): void {
     if (this.#dead) return;
     this.#dead = true;
     this.#child.kill('SIGKILL');
     this.#channel.close();
-    for (const load of this.#loads.values()) load.reject(hostGone(reason));
+    this.#blackBox.close();
+    const verdictOn = (isolate: number): Verdict =>
+      !blamed.includes(isolate) ? 'bystander' : blamed.length === 1 ? 'culprit' : 'suspect';
+    for (const [id, load] of this.#loads) {
+      const guilty = verdictOn(id) === 'culprit';
+      load.reject(
+        guilty ? new LoadRefused('catastrophic', `it brought its process down: ${reason}`, null) : hostGone(reason),
+      );
+    }
     this.#loads.clear();
     const guests = [...this.#guests.values()];
     this.#guests.clear();
-    for (const guest of guests) guest.onGone('host', null);
-    this.#options.onExit(reason);
+    for (const guest of guests) {
+      guest.onGone({ reason: 'host', error: null, verdict: verdictOn(guest.id), detail: reason });
+    }
+    this.#options.onExit(
+      reason,
+      guests.some(({ id }) => blamed.includes(id)),
+    );
   }
 }
 
@@ -244,8 +389,14 @@ export class LoadRefused extends Error {
 /** What the child prints is a sign of trouble: it goes to the log, cut and by the line. */
 async function forwardOutput(stream: ReadableStream<Uint8Array>, log: Log): Promise<void> {
   const decoder = new TextDecoder();
+  let [from, lines] = [performance.now(), 0];
   for await (const chunk of stream) {
+    if (performance.now() - from > 60_000) [from, lines] = [performance.now(), 0];
+    lines += 1;
+    if (lines > HOST_LIMITS.outputPerMinute) continue;
     const text = decoder.decode(chunk, { stream: true }).slice(0, 8_192).trim();
     if (text !== '') log.warn({ output: text }, 'isolate host');
+    if (lines === HOST_LIMITS.outputPerMinute)
+      log.warn('the isolate host goes on printing: the rest of the minute is dropped');
   }
 }

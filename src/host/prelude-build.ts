@@ -89,6 +89,12 @@ const settings = {
   logLevel: 'silent',
 } as const satisfies BuildOptions;
 
+/** Globals that the prelude uses; it keeps those that it started with, whatever a plugin puts in their place. */
+const KEPT =
+  `Array ArrayBuffer BigInt Boolean DataView Date Error Function Int32Array Intl JSON Map Math Number Object Promise
+  Proxy RangeError Reflect RegExp Set String Symbol SyntaxError TypeError Uint8Array Uint16Array Uint32Array WeakMap WeakRef
+  WeakSet decodeURIComponent encodeURIComponent isNaN parseFloat parseInt`.split(/\s+/);
+
 /**
  * Bundles what runs inside each isolate before a plugin. Our own source only: nothing of a plugin goes through here.
  *
@@ -100,7 +106,8 @@ async function buildPrelude(entry: string): Promise<string> {
     ...settings,
     entryPoints: [entry],
     // Strict code shows a guest neither `caller` nor, through Error.prepareStackTrace, its functions.
-    banner: { js: '"use strict";' },
+    banner: { js: `"use strict";{const globalThis=this,{${KEPT.join()}}=this;` },
+    footer: { js: '}' },
     // whatwg-url asks it for a getter that nothing calls; guests have none.
     define: { SharedArrayBuffer: 'ArrayBuffer' },
     plugins: [substitutes, packed],

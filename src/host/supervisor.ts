@@ -1,10 +1,13 @@
 import type { LoadHead } from '../../runtime/protocol/messages.ts';
 import type { Log } from '../log.ts';
-import { detectLayers, type HostFiles, type Layer, type LayerReport, readableByOthers } from './confinement.ts';
+import { detectLayers, type HostFiles, type Layer, type LayerReport } from './confinement.ts';
 import { hostFiles } from './files.ts';
 import type { Guest, GuestEvents } from './guest.ts';
-import { hostGone, IsolateHost } from './isolate-host.ts';
+import { HostSlot } from './host-slot.ts';
+import { type HostOptions, IsolateHost } from './isolate-host.ts';
 import { HOST_LIMITS } from './limits.ts';
+import { type Placement, slotNames } from './placement.ts';
+import { weaknesses } from './policy.ts';
 
 export interface SupervisorOptions {
   readonly prelude: string;
@@ -15,31 +18,44 @@ export interface SupervisorOptions {
 }
 
 export interface HostReport {
-  readonly layer: Layer | null;
+  readonly name: string;
   readonly pid: number | null;
   readonly rss: number;
   readonly isolates: number;
   readonly restarts: number;
+}
+
+export interface SupervisorReport {
+  readonly layer: Layer | null;
+  /** What the first host could reach when it tried. */
   readonly reach: IsolateHost['ready']['reach'] | null;
   readonly layers: readonly LayerReport[];
+  readonly hosts: readonly HostReport[];
+  /** Of all hosts that there were. */
+  readonly restarts: number;
+}
+
+interface Ahead {
+  readonly host: IsolateHost;
+  onExit: HostOptions['onExit'];
 }
 
 /**
- * Keeps an isolate host running: starts it in the best layer that works here, listens to its heart, and starts another
- * when it dies.
+ * Keeps the isolate hosts running: starts them in the best layer that works here, listens to their hearts, watches their
+ * memory, and starts another when one dies. Plugins share a process with those that are trusted as much.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #files: HostFiles = hostFiles();
   readonly #layers: readonly LayerReport[] = detectLayers();
-  #host: IsolateHost | null = null;
-  #starting: Promise<IsolateHost> | null = null;
+  readonly #slots = new Map<string, HostSlot>();
   /** The layer of the first host: no later one is confined less because a start went wrong. */
   #layer: Layer | null = null;
-  #startedAt = 0;
-  #failures = 0;
-  #restarts = 0;
+  #reach: IsolateHost['ready']['reach'] | null = null;
+  /** Started ahead of need: a slot whose process died has another at once. */
+  #ahead: Ahead | null = null;
   #lastIsolate = 0;
+  #restarts = 0;
   #stopped = false;
   readonly #timers: Timer[] = [];
 
@@ -47,11 +63,12 @@ export class Supervisor {
     this.#options = options;
   }
 
+  /** @throws Error when no host comes up in any layer */
   async start(): Promise<void> {
-    await this.#spawn();
+    await this.#startAhead();
     this.#timers.push(
-      setInterval(() => this.#host?.tick(performance.now()), HOST_LIMITS.tickMs),
-      setInterval(() => this.#host?.ping(), HOST_LIMITS.heartbeatMs),
+      setInterval(() => this.#tick(performance.now()), HOST_LIMITS.tickMs),
+      setInterval(() => this.#ping(), HOST_LIMITS.heartbeatMs),
     );
   }
 
@@ -62,103 +79,126 @@ export class Supervisor {
   }
 
   /**
-   * Loads a bundle into a host; waits for one when it is being started again.
+   * Loads a bundle into a host; waits for one when it is being started.
    *
    * @throws LoadRefused, CodedError `plugin_unavailable` when there is no host
    */
-  async load(isolate: number, head: LoadHead, bundle: string): Promise<Guest> {
-    const host = this.#host ?? (await this.#spawn().catch(noHost));
-    return host.load(isolate, head, bundle);
+  load(isolate: number, head: LoadHead, bundle: string, placement: Placement): Promise<Guest> {
+    return this.#slotFor(placement).load(isolate, head, bundle);
   }
 
-  report(): HostReport {
-    return {
-      layer: this.#host?.layer ?? null,
-      pid: this.#host?.pid ?? null,
-      rss: this.#host?.rss ?? 0,
-      isolates: this.#host?.size ?? 0,
-      restarts: this.#restarts,
-      reach: this.#host?.ready.reach ?? null,
-      layers: this.#layers,
-    };
+  report(): SupervisorReport {
+    const hosts = [...this.#slots.values()].map((slot) => ({
+      name: slot.name,
+      pid: slot.host?.pid ?? null,
+      rss: slot.host?.rss ?? 0,
+      isolates: slot.host?.size ?? 0,
+      restarts: slot.restarts,
+    }));
+    const restarts = hosts.reduce((sum, host) => sum + host.restarts, this.#restarts);
+    return { layer: this.#layer, reach: this.#reach, layers: this.#layers, hosts, restarts };
   }
 
   stop(): void {
     this.#stopped = true;
     for (const timer of this.#timers) clearInterval(timer);
-    this.#host?.kill('the core stops');
+    this.#ahead?.host.kill('the core stops');
+    for (const slot of this.#slots.values()) slot.stop();
+  }
+
+  /** Of the processes for that placement, the one with the fewest isolates. */
+  #slotFor(placement: Placement): HostSlot {
+    const slots = slotNames(placement).map(
+      (name) => this.#slots.get(name) ?? this.#newSlot(name, placement.kind === 'own'),
+    );
+    return slots.reduce((best, slot) => ((slot.host?.size ?? 0) < (best.host?.size ?? 0) ? slot : best));
+  }
+
+  #newSlot(name: string, own: boolean): HostSlot {
+    const { log, onRespawn } = this.#options;
+    const slot = new HostSlot({
+      name,
+      own,
+      log,
+      onRespawn,
+      start: (onExit) => this.#takeAhead(onExit) ?? this.#startHost(onExit),
+    });
+    this.#slots.set(name, slot);
+    return slot;
+  }
+
+  #takeAhead(onExit: HostOptions['onExit']): Promise<IsolateHost> | null {
+    const ahead = this.#ahead;
+    if (ahead === null) return null;
+    this.#ahead = null;
+    ahead.onExit = onExit;
+    this.#timers.push(setTimeout(() => void this.#refill(), HOST_LIMITS.aheadMs));
+    return Promise.resolve(ahead.host);
+  }
+
+  async #startAhead(): Promise<void> {
+    const ahead: { onExit: HostOptions['onExit'] } = { onExit: () => (this.#ahead = null) };
+    const host = await this.#startHost((reason, blamed) => ahead.onExit(reason, blamed));
+    this.#ahead = Object.assign(ahead, { host });
+  }
+
+  async #refill(): Promise<void> {
+    if (this.#ahead !== null || this.#stopped) return;
+    try {
+      await this.#startAhead();
+      if (this.#stopped) this.stop();
+    } catch (error) {
+      // Without it the next slot starts its own, and says what is wrong.
+      this.#options.log.warn({ err: error }, 'no isolate host could be started ahead of need');
+    }
+  }
+
+  #tick(now: number): void {
+    this.#ahead?.host.tick(now);
+    for (const slot of this.#slots.values()) {
+      if (slot.tick(now)) continue;
+      this.#slots.delete(slot.name);
+      this.#restarts += slot.restarts;
+    }
+  }
+
+  #ping(): void {
+    this.#ahead?.host.ping();
+    for (const slot of this.#slots.values()) slot.host?.ping();
   }
 
   /** Starts a host in the best layer in which it comes up; each that does not is said in the log. */
-  #spawn(): Promise<IsolateHost> {
-    this.#starting ??= this.#startHost().finally(() => {
-      this.#starting = null;
-    });
-    return this.#starting;
-  }
-
-  async #startHost(): Promise<IsolateHost> {
-    const pause = this.#failures === 0 ? 0 : Math.min(2 ** this.#failures * 50, HOST_LIMITS.respawnMs.longest);
-    if (pause > 0) await Bun.sleep(pause);
+  async #startHost(onExit: HostOptions['onExit']): Promise<IsolateHost> {
     if (this.#stopped) throw new Error('the core stops');
     let lastError: unknown;
     for (const { layer, available } of this.#layers) {
-      if (!available || (layer === 'namespaces' && !readableByOthers(this.#files.entry))) continue;
+      if (!available) continue;
       if (this.#layer !== null && layer !== this.#layer) continue;
       try {
-        return this.#take(await IsolateHost.start(this.#hostOptions(layer)));
+        const { prelude, log, guests } = this.#options;
+        return this.#note(await IsolateHost.start({ files: this.#files, layer, prelude, log, guests, onExit }));
       } catch (error) {
         lastError = error;
         this.#options.log.error({ err: error, layer }, 'the isolate host does not start in this layer');
       }
     }
-    this.#failures += 1;
     throw lastError ?? new Error('no confinement layer is available');
   }
 
-  #hostOptions(layer: Layer) {
-    const { prelude, log, guests } = this.#options;
-    return { files: this.#files, layer, prelude, log, guests, onExit: (reason: string) => this.#onExit(reason) };
-  }
-
-  #take(host: IsolateHost): IsolateHost {
-    this.#host = host;
+  #note(host: IsolateHost): IsolateHost {
+    const first = this.#layer === null;
     this.#layer = host.layer;
-    this.#startedAt = performance.now();
-    const { reach } = host.ready;
-    const reached = Object.entries(reach).flatMap(([what, got]) => (got ? [what] : []));
+    this.#reach = host.ready.reach;
+    const reached = Object.entries(host.ready.reach).flatMap(([what, got]) => (got ? [what] : []));
+    const { seccomp = false, detail = '' } = this.#layers.find(({ layer }) => layer === host.layer) ?? {};
     this.#options.log.info(
-      { pid: host.pid, layer: host.layer, reached, node: host.ready.node },
+      { pid: host.pid, layer: host.layer, seccomp, confinement: detail, reached, node: host.ready.node },
       'isolate host is ready',
     );
-    if (host.layer === 'permission') {
-      this.#options.log.warn('plugins are confined by one layer only: see `streamspace doctor` for a better one');
+    const weak = first ? weaknesses(this.report()) : [];
+    if (weak.length > 0) {
+      this.#options.log.warn({ weaknesses: weak }, 'the isolate hosts are confined weakly: see `streamspace doctor`');
     }
     return host;
   }
-
-  #onExit(reason: string): void {
-    this.#host = null;
-    if (this.#stopped) return;
-    this.#restarts += 1;
-    this.#failures = performance.now() - this.#startedAt > HOST_LIMITS.soundAfterMs ? 0 : this.#failures + 1;
-    this.#options.log.error({ reason }, 'isolate host died, starting another');
-    void this.#respawn();
-  }
-
-  /** Starts another host, however many attempts it takes, and has the plugins loaded into it. */
-  async #respawn(): Promise<void> {
-    while (this.#host === null && !this.#stopped) {
-      try {
-        await this.#spawn();
-      } catch (error) {
-        if (!this.#stopped) this.#options.log.error({ err: error }, 'no isolate host can be started: trying again');
-      }
-    }
-    if (!this.#stopped) this.#options.onRespawn();
-  }
-}
-
-function noHost(error: unknown): never {
-  throw hostGone(error instanceof Error ? error.message : String(error));
 }

@@ -11,20 +11,25 @@ import { decoder } from '../host/decode.ts';
 import { GuestFailure, type InvokeAnswer } from '../host/guest.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import { demandAwake } from '../permissions/resting.ts';
+import type { Switches } from '../permissions/switches.ts';
 import type { Instance } from '../plugins/instance.ts';
 import type { Lifecycle } from '../plugins/lifecycle.ts';
 import type { Plugin } from '../plugins/plugin.ts';
+import type { RegistrationSet } from '../plugins/registrations.ts';
 import { checkRequest } from '../plugins/route-checks.ts';
 import { readLimited, tooLarge } from './json-body.ts';
 import { requestHeaders, responseHeaders } from './plugin-headers.ts';
 import { problemResponse } from './problem.ts';
-import { RateWindows } from './rate-windows.ts';
+import { quotaHeaders, RateWindows } from './rate-windows.ts';
 
 export interface GatewayDeps {
   readonly lifecycle: Lifecycle;
   readonly auth: Auth;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'http'>;
+  /** An admin may have cut a plugin's `api`: its endpoints rest. */
+  readonly switches: Pick<Switches, 'isOff'>;
   readonly trustProxy: number;
 }
 
@@ -42,7 +47,7 @@ const decodeHead = decoder(
   Type.Object({
     s: Type.Integer({ minimum: 200, maximum: 599 }),
     h: Type.Array(Type.Tuple([HeaderName, HeaderValue]), { maxItems: 200 }),
-    stream: Type.Optional(Type.Integer({ minimum: 1 })),
+    stream: Type.Optional(Type.Integer({ minimum: 1, maximum: 0xffff_ffff })),
     length: Type.Optional(Type.Integer({ minimum: 0 })),
   }),
 );
@@ -61,7 +66,7 @@ export interface Gateway {
  * Answers `/api/plugins/<name or alias>/...`. It stands before the core's own router, which is the dearer one, and leaves
  * to that what is the core's: reserved names, and reserved first segments below a plugin (RESERVED_SEGMENTS).
  */
-export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: GatewayDeps): Gateway {
+export function createGateway({ lifecycle, auth, log, metrics, switches, trustProxy }: GatewayDeps): Gateway {
   return {
     handle(request, server) {
       const target = readTarget(request.url);
@@ -91,9 +96,10 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
     target: Target,
     read: RequestBody | null,
   ): Promise<Response> {
-    const instance = plugin.instance ?? (await plugin.ready());
+    demandAwake(switches, plugin.name, 'api');
+    const instance = plugin.instance ?? (await readyFor(plugin, request, target));
     const found = instance.registrations.find(request.method, target.below);
-    if (found === null) throw unrouted(instance, request, target);
+    if (found === null) throw unrouted(plugin, instance.registrations, request, target);
     const { registration, checks } = found.store;
     const admitted = admit(request, registration);
     const principal = admitted instanceof Promise ? await admitted : admitted;
@@ -103,6 +109,7 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
     // Another version took over while the request came in: that one answers, by its own rules.
     if (plugin.instance !== instance) return run(plugin, request, server, target, body);
     const checked = checks === null ? null : checkRequest(checks, { params, search: target.search, body: body.bytes });
+    instance.admit();
     let given: InvokeAnswer;
     try {
       given = await instance.guest.invoke({
@@ -118,6 +125,17 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
       throw error instanceof GuestFailure ? instance.failure(error) : error;
     }
     return toResponse(given, instance, limited);
+  }
+
+  /** A plugin that hibernates is woken for those only whom one of its endpoints admits. */
+  async function readyFor(plugin: Plugin, request: Request, target: Target): Promise<Instance> {
+    if (plugin.state.kind === 'hibernated') {
+      const { kept } = plugin.state;
+      const found = kept.find(request.method, target.below);
+      if (found === null) throw unrouted(plugin, kept, request, target);
+      await admit(request, found.store.registration);
+    }
+    return plugin.ready();
   }
 
   /** Who asks, if they may. @throws CodedError `unauthenticated`, `forbidden`, `csrf_failed` */
@@ -179,22 +197,33 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
     };
     const answer = answerHead(head, instance);
     if (answer === undefined || answer.stream === null) endRequest();
-    if (answer === undefined) {
+    const bad = (): CodedError => {
       instance.parts.log('error', 'A handler gave an answer that is not valid', { head: head.slice(0, 500) });
-      throw new CodedError('plugin_bad_answer');
-    }
+      return new CodedError('plugin_bad_answer');
+    };
+    if (answer === undefined) throw bad();
     const init = limited === null ? answer.init : withLimits(answer, limited);
     // To HEAD the server sends the headers of the body, and not the body.
     const bodiless = BODILESS.has(answer.init.status);
     if (answer.stream === null) {
+      if (body.length > instance.limits.responseBytes) throw tooLong(instance);
       return new Response(bodiless || body.length === 0 ? null : (body as Buffer<ArrayBuffer>), init);
     }
+    if (!streams.mayReceive(answer.stream)) {
+      endRequest();
+      throw bad();
+    }
     const stream = streams.receive(answer.stream, {
+      capability: 'api',
       onEnd: endRequest,
+      onBytes: limitOf(instance),
       onBroken: (error) => instance.parts.log('error', `The body of an answer broke off: ${error.message}`),
     });
-    if (!bodiless) return new Response(stream, init);
+    const off = switches.isOff(instance.name, 'api');
+    if (!bodiless && !off) return new Response(stream, init);
     stream.cancel().catch(() => undefined);
+    // Cut while the handler ran.
+    if (off) demandAwake(switches, instance.name, 'api');
     return new Response(null, init);
   }
 
@@ -208,12 +237,37 @@ export function createGateway({ lifecycle, auth, log, metrics, trustProxy }: Gat
           : new CodedError(error.code, error.message, extra);
       const response = problemResponse(shown, path);
       for (const [name, value] of Object.entries(rateLimit ?? {})) response.headers.set(name, value as string);
+      if (error.code === 'quota_exceeded') addQuota(response.headers, extra);
       return response;
     }
     const errorId = crypto.randomUUID();
     log.error({ err: error, errorId, path }, 'the gateway failed');
     return problemResponse(new CodedError('internal', undefined, { errorId }), path);
   }
+}
+
+/** What a client has to know of a limit of the plugin itself: which, and when to come again. */
+function addQuota(headers: Headers, extra: Readonly<Record<string, unknown>>): void {
+  const quota = quotaHeaders(extra);
+  if (quota === null) return;
+  headers.set('retry-after', String(quota.retryAfter));
+  for (const [name, value] of Object.entries(quota.rateLimit)) headers.set(name, value);
+}
+
+/** An answer over the plugin's `responseBytes`: asking again would not help, so it is no matter of rates. */
+function tooLong({ limits: { responseBytes: max }, parts }: Instance): CodedError {
+  const message = `The answer is over the limit responseBytes (${max})`;
+  parts.log('error', message);
+  return new CodedError('plugin_bad_answer', message, { limit: 'responseBytes', max, resetsAt: null });
+}
+
+/** Ends a streamed answer that gets too long. */
+function limitOf({ limits: { responseBytes: max } }: Instance): (count: number) => Error | null {
+  let sent = 0;
+  return (count) => {
+    sent += count;
+    return sent > max ? new Error(`it is over the limit responseBytes (${max})`) : null;
+  };
 }
 
 /** What an endpoint with a rate limit adds to each answer. */
@@ -317,9 +371,14 @@ function readTarget(url: string): Target | null {
 /** Encoded slashes and empty segments can be read in two ways (ADVERSARY 78): they match nothing. */
 const AMBIGUOUS = /\/\/|%2f|%5c|%00|\\/i;
 
-function unrouted(instance: Instance, request: Request, { below, path }: Target): CodedError {
-  const allow = instance.registrations.methodsOn(below);
-  if (allow.length === 0) return new CodedError('not_found', `The plugin ${instance.name} has nothing at ${path}`);
+function unrouted(
+  { name }: Plugin,
+  registrations: RegistrationSet,
+  request: Request,
+  { below, path }: Target,
+): CodedError {
+  const allow = registrations.methodsOn(below);
+  if (allow.length === 0) return new CodedError('not_found', `The plugin ${name} has nothing at ${path}`);
   return new CodedError('method_not_allowed', `${request.method} is not answered at ${path}`, { allow });
 }
 

@@ -10,7 +10,9 @@ const KEPT_FROM_PLUGIN: ReadonlySet<string> = new Set([
   'content-length',
   // Without the core's own: see `ownCookies`.
   'cookie',
+  'cookie2',
   'expect',
+  'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
@@ -22,26 +24,57 @@ const KEPT_FROM_PLUGIN: ReadonlySet<string> = new Set([
   'x-csrf-token',
 ]);
 
-/** Of the answer: what acts on the whole origin, and what the core's own server writes. */
+/**
+ * Of the answer: what acts on the whole origin and outlives the answer, what a proxy before the core would obey, and what
+ * the core's own server writes.
+ */
 const KEPT_FROM_CLIENT: ReadonlySet<string> = new Set([
+  'accept-ch',
   'access-control-allow-credentials',
+  'access-control-allow-private-network',
+  'alt-svc',
+  'authentication-info',
   'clear-site-data',
   'connection',
   'content-length',
   'content-security-policy',
+  'content-type',
+  'critical-ch',
+  'expect-ct',
   'keep-alive',
+  'location',
+  // Reports of every request to the origin, sent wherever the plugin says.
+  'nel',
   'origin-agent-cluster',
   'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-connection',
   'public-key-pins',
+  'public-key-pins-report-only',
   'refresh',
+  'report-to',
   'service-worker-allowed',
   'set-cookie',
+  'set-cookie2',
+  'set-login',
   'sourcemap',
   'strict-transport-security',
+  'te',
   'trailer',
   'transfer-encoding',
   'upgrade',
+  'use-as-dictionary',
   'www-authenticate',
+  // nginx, Apache, lighttpd, LiteSpeed and Perlbal answer with a file of their own in place of what they got.
+  'x-accel-redirect',
+  'x-lighttpd-send-file',
+  'x-litespeed-location',
+  'x-reproxy-file',
+  'x-reproxy-url',
+  'x-sendfile',
+  'x-sendfile-temporary',
+  'x-sendfile2',
+  'x-sourcemap',
 ]);
 
 /** The page may run and show what it brought, as an origin of its own: never as the core's. */
@@ -64,8 +97,13 @@ export function requestHeaders(headers: Headers): Record<string, string> {
 function ownCookies(header: string): string {
   return header
     .split(/;\s*/)
-    .filter((cookie) => !CORE_COOKIES.some((prefix) => cookie.startsWith(prefix)))
+    .filter((cookie) => !isOfCore(cookie.trim()))
     .join('; ');
+}
+
+function isOfCore(cookie: string): boolean {
+  const name = cookie.toLowerCase();
+  return CORE_COOKIES.some((prefix) => name.startsWith(prefix.toLowerCase()));
 }
 
 /**
@@ -79,6 +117,8 @@ export function responseHeaders(pairs: readonly (readonly [string, string])[], p
     const name = given.toLowerCase();
     if (name === 'content-security-policy') policy = `${policy}, ${value}`;
     else if (name === 'set-cookie') addCookie(headers, value, path);
+    else if (name === 'content-type') headers.set(name, contentType(value));
+    else if (name === 'location' && isWebAddress(value)) headers.append(name, value);
     else if (!KEPT_FROM_CLIENT.has(name)) headers.append(name, value);
   }
   headers.set('content-security-policy', policy);
@@ -86,15 +126,24 @@ export function responseHeaders(pairs: readonly (readonly [string, string])[], p
   return headers;
 }
 
+/**
+ * A browser reads the headers of each part of a multipart answer as if they were the server's, cookies among them
+ * (Firefox: multipart/x-mixed-replace, mixed, byteranges). So none is shown as such.
+ */
+function contentType(value: string): string {
+  return /multipart\/(?!form-data)/i.test(value) ? 'application/octet-stream' : value;
+}
+
+/** Whether it leads to the web: not to `javascript:`, `data:`, `file:`, which some clients follow. */
+function isWebAddress(location: string): boolean {
+  return /^https?:$/.test(URL.parse(location, 'http://localhost/')?.protocol ?? '');
+}
+
 function addCookie(headers: Headers, cookie: string, path: string): void {
   const [pair = '', ...attributes] = cookie.split(/;\s*/);
-  const name = pair.slice(0, pair.indexOf('=')).trim();
-  if (
-    name === '' ||
-    name.startsWith('__') ||
-    CORE_COOKIES.some((prefix) => name.toLowerCase().startsWith(prefix.toLowerCase()))
-  )
-    return;
+  // One without a name has its value sent in its place: `=streamspace=x` and `streamspace` would come back as the core's.
+  const name = pair.slice(0, Math.max(0, pair.indexOf('='))).trim();
+  if (name === '' || name.startsWith('__') || isOfCore(name)) return;
   const kept = attributes.filter((attribute) => /^(max-age|expires|httponly|secure|samesite)(=|$)/i.test(attribute));
   headers.append('set-cookie', [pair, ...kept, `Path=${path}`].join('; '));
 }

@@ -3,11 +3,11 @@ import type { Lifecycle } from '../plugins/lifecycle.ts';
 
 const ALL_METHODS = ['get', 'post', 'put', 'patch', 'delete'];
 
-/** OpenAPI path items of what the running plugins registered, at this moment. */
+/** OpenAPI path items of what the running plugins (and those that hibernate) registered, at this moment. */
 export function pluginPaths(lifecycle: Lifecycle): Record<string, object> {
   const paths: Record<string, Record<string, object>> = {};
   for (const plugin of lifecycle.list()) {
-    for (const route of plugin.instance?.registrations.routes ?? []) {
+    for (const route of plugin.registrations?.routes ?? []) {
       const path = `/api/plugins/${plugin.name}${route.path.replace(/:([^/]+)/g, '{$1}').replace(/\*$/, '{path}')}`;
       const methods = route.method === 'ALL' ? ALL_METHODS : [route.method.toLowerCase()];
       const item = paths[path] ?? {};

@@ -10,6 +10,8 @@ import type { Meters } from '../plugins/meters.ts';
 import type { PluginLogs } from '../plugins/plugin-log.ts';
 import type { Actor, ChangeRequest } from '../plugins/requests.ts';
 import { type ViewDeps, viewPlugin } from '../plugins/view.ts';
+import type { Budget } from '../quotas/budget.ts';
+import { limitsSchema } from '../quotas/limits-schema.ts';
 import { logStream } from './log-stream.ts';
 
 export interface PluginRoutesDeps extends ViewDeps {
@@ -18,6 +20,7 @@ export interface PluginRoutesDeps extends ViewDeps {
   readonly lifecycle: Lifecycle;
   readonly logs: PluginLogs;
   readonly meters: Meters;
+  readonly budget: Budget;
 }
 
 const Params = t.Object({ id: t.String({ maxLength: 64, description: 'Number or name of the plugin' }) });
@@ -33,7 +36,7 @@ export function actorOf(principal: Principal): Actor {
 
 /** Installed plugins (SPEC 5.2, 12.5-12.8). Installing is in plugin-install.ts. */
 export function pluginRoutes(deps: PluginRoutesDeps) {
-  const { auth, lifecycle, logs, meters, db } = deps;
+  const { auth, lifecycle, logs, meters, budget, db } = deps;
   const view = (id: string) => viewPlugin(lifecycle.find(id), deps);
 
   return new Elysia({ normalize: false })
@@ -70,21 +73,12 @@ export function pluginRoutes(deps: PluginRoutesDeps) {
             enabled: t.Optional(t.Boolean()),
             config: t.Optional(Config),
             grants: t.Optional(Grants),
-            limits: t.Optional(
-              t.Object(
-                {
-                  memoryMb: t.Optional(t.Integer({ minimum: 8 })),
-                  cpuMsPerCall: t.Optional(t.Integer({ minimum: 1 })),
-                  wallMsPerCall: t.Optional(t.Integer({ minimum: 1 })),
-                  loadMs: t.Optional(t.Integer({ minimum: 100 })),
-                },
-                { additionalProperties: false },
-              ),
-            ),
+            limits: t.Optional(limitsSchema),
+            ownProcess: t.Optional(t.Boolean({ description: 'Whether it has an isolate host of its own' })),
           },
           { additionalProperties: false },
         ),
-        detail: { summary: 'Change enabled, config, grants or limits', tags },
+        detail: { summary: 'Change enabled, config, grants, limits or its process', tags },
       },
     )
     .delete(
@@ -143,6 +137,11 @@ export function pluginRoutes(deps: PluginRoutesDeps) {
       },
       { auth: 'admin', params: Params, detail: { summary: 'Calls, times, CPU, heap and events of a plugin', tags } },
     )
+    .get('/api/plugins/:id/budget', async ({ params }) => ({ limits: await budget(lifecycle.find(params.id).name) }), {
+      auth: 'admin',
+      params: Params,
+      detail: { summary: 'Limits of a plugin and what is used of them', tags },
+    })
     .get(
       '/api/plugins/:id/logs',
       ({ params, query, request }) => logStream(logs, lifecycle.find(params.id).name, query, request.signal),

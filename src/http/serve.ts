@@ -1,6 +1,9 @@
 import type { AnyElysia } from 'elysia';
+import type { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Config } from '../config.ts';
 import type { Gateway } from './gateway.ts';
+import { problemResponse } from './problem.ts';
+import { shapeProblem } from './request-shape.ts';
 
 /** Bytes of a request body; routes have their own, lower limits. */
 const MAX_BODY_BYTES = 1024 * 1024 * 1024;
@@ -8,6 +11,13 @@ const MAX_BODY_BYTES = 1024 * 1024 * 1024;
 const DRAIN_MS = 2_000;
 /** Seconds without a byte after which a connection is closed; event streams send a comment more often. */
 const IDLE_SECONDS = 120;
+
+/** What follows on the connection may be meant for somebody else: it is closed. */
+function refuse(problem: CodedError, { url }: Request): Response {
+  const response = problemResponse(problem, URL.parse(url)?.pathname ?? '');
+  response.headers.set('connection', 'close');
+  return response;
+}
 
 /**
  * Listens, and hands each request to the plugin that it is for, or to the core's app.
@@ -21,7 +31,11 @@ export function serve(app: AnyElysia, gateway: Gateway, { host, port }: Pick<Con
     port,
     maxRequestBodySize: MAX_BODY_BYTES,
     idleTimeout: IDLE_SECONDS,
-    fetch: (request, bunServer) => gateway.handle(request, bunServer) ?? fetch(request),
+    fetch(request, bunServer) {
+      const problem = shapeProblem(request);
+      if (problem !== null) return refuse(problem, request);
+      return gateway.handle(request, bunServer) ?? fetch(request);
+    },
   });
   // Where Elysia's handlers find the peer's address.
   app.server = server as typeof app.server;

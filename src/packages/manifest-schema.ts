@@ -1,5 +1,6 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { PATTERN_SOURCE } from '../../sandbox-apis/events/patterns.ts';
+import { limitsSchema } from '../quotas/limits-schema.ts';
 
 /** Plugin names: the first segment of URLs, of event names and of database names. */
 export const NAME_PATTERN = '^[a-z][a-z0-9-]{2,62}$';
@@ -84,9 +85,6 @@ const service = Type.String({
   maxLength: 63,
   description: 'A service of the platform, such as storage-backend or auth-provider',
 });
-
-const limit = (maximum: number, minimum: number, description: string) =>
-  optional(Type.Integer({ minimum, maximum, description }));
 
 /** manifest.json as an author writes it (SPEC 1.1). What the schema cannot say is checked in `manifest-rules.ts`. */
 export const manifestSchema = closed(
@@ -185,16 +183,7 @@ export const manifestSchema = closed(
         'What it provides to, or needs from, the platform',
       ),
     ),
-    limits: optional(
-      closed(
-        {
-          memoryMb: limit(4_096, 8, 'MiB of memory'),
-          cpuMsPerCall: limit(60_000, 1, 'Milliseconds of computing in one call'),
-          wallMsPerCall: limit(600_000, 10, 'Milliseconds that one call may take'),
-        },
-        "What it asks for; the admin's ceiling wins",
-      ),
-    ),
+    limits: optional(limitsSchema),
   },
   'The facts of a StreamSpace plugin',
 );

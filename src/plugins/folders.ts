@@ -108,9 +108,13 @@ export class PluginFolders {
   }
 
   async #installIfNew({ folder, source }: Found): Promise<void> {
+    const found = this.#names.get(folder);
+    if (found !== undefined && this.#deps.lifecycle.get(found) !== undefined) return;
     const name = await this.#nameOf(folder);
     if (name === null || this.#deps.lifecycle.get(name) !== undefined) return;
     const watched = source === 'folder';
+    // With a thousand of them, the first ones make way for the next.
+    if (watched) await this.#deps.lifecycle.room();
     try {
       await this.#deps.lifecycle.install(
         {

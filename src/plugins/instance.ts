@@ -5,6 +5,7 @@ import { parseLimited } from '../host/decode.ts';
 import { type Guest, GuestFailure, type InvokeAnswer, type InvokeRequest } from '../host/guest.ts';
 import type { PluginLimits } from '../host/limits.ts';
 import type { Manifest } from '../packages/manifest.ts';
+import type { PluginQuotas } from '../quotas/plugin-quotas.ts';
 import type { PluginMeter } from './meters.ts';
 import type { RegistrationSet } from './registrations.ts';
 import type { StackMapper } from './source-map.ts';
@@ -26,6 +27,7 @@ export interface InstanceParts {
   readonly stacks: StackMapper;
   readonly log: WriteLog;
   readonly meter: PluginMeter;
+  readonly quotas: Pick<PluginQuotas, 'admit'>;
 }
 
 /** One loaded version of a plugin: its isolate, and what it registered. A reload makes another. */
@@ -48,6 +50,16 @@ export class Instance {
   }
   get registrations(): RegistrationSet {
     return this.parts.registrations;
+  }
+
+  /**
+   * Asks whether one more invocation may begin; whoever passes on what others ask calls it right before. Hooks need not:
+   * the core itself runs them.
+   *
+   * @throws CodedError `quota_exceeded`
+   */
+  admit(): void {
+    this.parts.quotas.admit(this.parts.guest.calls, this.parts.limits);
   }
 
   /**

@@ -2,21 +2,26 @@ import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Db, Trx } from '../db/client.ts';
 import type { Dispatcher } from '../events/deliver.ts';
 import { publish } from '../events/publish.ts';
-import type { Guest } from '../host/guest.ts';
+import type { Guest, Loss, UnderWay } from '../host/guest.ts';
 import type { Log } from '../log.ts';
 import type { Manifest } from '../packages/manifest.ts';
 import { packArchive } from '../packages/pack.ts';
 import type { PackageFiles } from '../packages/read.ts';
 import type { PermissionCatalog } from '../permissions/grants.ts';
+import type { PostMortems } from '../post-mortems/post-mortems.ts';
 import type { Schedules } from '../schedules/schedules.ts';
 import type { Redactor } from '../secrets/redact.ts';
 import type { Vault } from '../secrets/vault.ts';
+import { type Dormant, isUnchanged, storeDormant, takeDormant } from './dormant.ts';
+import { HIBERNATION_LIMITS, Hibernation, type HibernationMetrics, type HibernationRules } from './hibernation.ts';
 import type { Instance } from './instance.ts';
-import { type LoaderDeps, loadPlugin, toFailure } from './loader.ts';
+import { type LoaderDeps, toFailure } from './loader.ts';
+import { Loads } from './loads.ts';
 import { Plugin } from './plugin.ts';
 import { PluginList } from './plugin-list.ts';
 import { PluginPackages } from './plugin-packages.ts';
 import { Recovery } from './recovery.ts';
+import { RegistrationSet } from './registrations.ts';
 import {
   type Actor,
   type ChangeRequest,
@@ -27,7 +32,6 @@ import {
   settingsFor,
   writeAudit,
 } from './requests.ts';
-import { hasSecrets, type Settings, storedSettings } from './settings.ts';
 import {
   deletePlugin,
   dropUnusedPackages,
@@ -48,10 +52,17 @@ export interface LifecycleDeps {
   readonly schedules: Schedules;
   readonly permissions: PermissionCatalog;
   readonly dispatcher: () => Dispatcher;
+  readonly hibernation: {
+    readonly rules: HibernationRules;
+    readonly metrics: HibernationMetrics;
+    /** Calls of a guest into the core that are under way. */
+    readonly callsOf: (guest: Guest) => number;
+  };
   /** Removes what the plugin kept: storage, and whatever other rooms hold for it. */
   readonly dropData: (plugin: string, trx: Trx) => Promise<void>;
   /** Whether there is any of it: an uninstall may have kept it. */
   readonly hasData: (plugin: string) => Promise<boolean>;
+  readonly postMortems: Pick<PostMortems, 'record'>;
   /** Forgets what is in memory under the plugin's name: log, meters. */
   readonly forget: (plugin: string) => void;
 }
@@ -64,25 +75,36 @@ export class Lifecycle extends PluginList {
   readonly #deps: LifecycleDeps;
   readonly #traffic: Traffic;
   readonly #packages: PluginPackages;
+  readonly #loads: Loads;
   readonly #recovery: Recovery;
+  readonly #hibernation: Hibernation;
   #stopping = false;
 
   constructor(deps: LifecycleDeps) {
     super();
     this.#deps = deps;
-    this.#traffic = new Traffic(deps);
     this.#packages = new PluginPackages(deps.db, deps.permissions.patterns);
+    this.#loads = new Loads(deps, this.#packages);
+    this.#traffic = new Traffic(deps, this.#loads);
     this.#recovery = new Recovery({
       db: deps.db,
       loader: deps.loader,
       get: (name) => this.get(name),
       bringUp: (plugin) => this.#bringUp(plugin),
       drain: (instance) => this.#traffic.drain(instance, 'onUnload'),
+      postMortems: deps.postMortems,
+    });
+    this.#hibernation = new Hibernation({
+      ...deps.hibernation,
+      log: deps.log,
+      plugins: () => this.all(),
+      hibernate: (plugin, instance, mayRest) => this.#hibernate(plugin, instance, mayRest),
     });
   }
 
-  /** Reads what is installed; `loadEnabled` brings it up. */
+  /** Reads what is installed; what hibernated when the core stopped still does, `loadEnabled` brings up the rest. */
   async open(folders: ReadonlyMap<string, string>): Promise<void> {
+    const dormant = await takeDormant(this.#deps.db);
     for (const row of await listPlugins(this.#deps.db)) {
       const plugin = new Plugin(row, null, folders.get(row.name) ?? null);
       plugin.state = row.enabled
@@ -91,15 +113,54 @@ export class Lifecycle extends PluginList {
           : { kind: 'quarantined', reason: row.quarantineReason }
         : { kind: 'installed' };
       this.put(plugin);
-      this.#deps.redactor.set(row.name, Object.values(await this.#deps.vault.getAll(row.name)));
     }
+    await this.#forEach(async (plugin) => {
+      this.#deps.redactor.set(plugin.name, Object.values(await this.#deps.vault.getAll(plugin.name)));
+      const kept = dormant.get(plugin.name);
+      if (kept === undefined || plugin.state.kind !== 'loading') return;
+      if (await isUnchanged(plugin, kept, this.#packages, this.#deps.log)) await this.#sleepOn(plugin, kept);
+    });
+    this.#hibernation.start();
+  }
+
+  async #sleepOn(plugin: Plugin, { manifest, registrations }: Dormant): Promise<void> {
+    const kept = RegistrationSet.of(registrations);
+    await this.#deps.schedules.replace(plugin.name, kept.jobs);
+    this.describe(plugin, manifest);
+    plugin.state = { kind: 'hibernated', kept };
+  }
+
+  protected override put(plugin: Plugin): void {
+    plugin.onWake = () => {
+      this.#deps.hibernation.metrics.woke(plugin.name);
+      this.#hibernation
+        .wake(() => this.#bringUp(plugin))
+        .catch((error: unknown) =>
+          this.#deps.log.error({ err: error, plugin: plugin.name }, 'a wake was not recorded'),
+        );
+    };
+    super.put(plugin);
+  }
+
+  /** Resolves when another isolate fits into memory, or when none is to be let go for it. */
+  room(): Promise<void> {
+    return this.#hibernation.room();
   }
 
   /** Loads each enabled plugin, a few at a time; one that fails is in state `failed` and stops nobody else. */
   async loadEnabled(): Promise<void> {
+    await this.#forEach(async (plugin) => {
+      if (plugin.state.kind !== 'loading' || plugin.pausedUntil > performance.now()) return;
+      await this.room();
+      await this.#bringUp(plugin);
+    });
+  }
+
+  /** Does something with every plugin, with a few at a time. */
+  async #forEach(work: (plugin: Plugin) => Promise<void>): Promise<void> {
     const queue = this.list();
     const worker = async (): Promise<void> => {
-      for (let plugin = queue.shift(); plugin !== undefined; plugin = queue.shift()) await this.#bringUp(plugin);
+      for (let plugin = queue.shift(); plugin !== undefined; plugin = queue.shift()) await work(plugin);
     };
     await Promise.all(Array.from({ length: 4 }, worker));
   }
@@ -130,20 +191,29 @@ export class Lifecycle extends PluginList {
   async #install(request: InstallRequest, manifest: Manifest, known: Plugin | null, actor: Actor, claim?: Plugin) {
     const { db, permissions, vault } = this.#deps;
     if (known !== null) checkReplacement(known, request, manifest);
-    const stored = known === null ? NOTHING : await this.#stored(known);
+    const stored = known === null ? NOTHING : await this.#loads.stored(known);
     const enabled = known === null ? request.enable : known.row.enabled || request.enable;
     // What comes with the core is asked about when it is enabled.
     const asks = enabled || request.source !== 'builtin';
     const grants = asks ? permissions.resolve(manifest, request.grants, known?.row.grants ?? []) : [];
     const settings = settingsFor(manifest, request.config, stored, enabled);
     const limits = known?.row.limits ?? {};
-    const load = { pkg: request.pkg, manifest, config: settings.plain, grants, limits };
+    const ownProcess = known?.row.ownProcess ?? false;
+    const load = {
+      pkg: request.pkg,
+      manifest,
+      config: settings.plain,
+      grants,
+      limits,
+      source: request.source,
+      ownProcess,
+    };
     const kept = known === null && (await this.#deps.hasData(manifest.name));
 
     await vault.put(manifest.name, settings.secrets);
     let instance: Instance | null = null;
     try {
-      if (enabled) instance = await this.#load(load, settings, stored);
+      if (enabled) instance = await this.#loads.load(load, settings, stored);
       const archive = request.source === 'upload' ? await packArchive(request.pkg) : null;
       const row = await db.transaction().execute(async (trx) => {
         if (archive !== null) await savePackage(trx, request.pkg.digest, archive);
@@ -153,6 +223,7 @@ export class Lifecycle extends PluginList {
           config: settings.plain,
           grants,
           limits,
+          ownProcess,
           installedBy: actor.userId,
         });
         await saveVersion(trx, manifest, request.pkg.digest);
@@ -165,10 +236,9 @@ export class Lifecycle extends PluginList {
       const plugin = known ?? claim ?? new Plugin(row, manifest, request.folder);
       const before = known?.row.version;
       plugin.row = row;
-      plugin.manifest = manifest;
       plugin.folder = request.folder;
       this.put(plugin);
-      this.indexPrefixes();
+      this.describe(plugin, manifest);
       if (instance === null) plugin.state = { kind: 'installed' };
       else await this.#traffic.activate(plugin, instance);
       if (instance !== null && before !== undefined && before !== manifest.version) {
@@ -192,7 +262,7 @@ export class Lifecycle extends PluginList {
     return plugin.inTurn(() => this.#change(plugin, { enabled: false }, actor));
   }
 
-  /** Changes any of: enabled, config, grants, limits. All of it or nothing. */
+  /** Changes any of: enabled, config, grants, limits, whether it has its own process. All of it or nothing. */
   change(plugin: Plugin, change: ChangeRequest, actor: Actor): Promise<void> {
     return plugin.inTurn(() => this.#change(plugin, change, actor));
   }
@@ -203,29 +273,42 @@ export class Lifecycle extends PluginList {
     const enabled = change.enabled ?? row.enabled;
     const pkg = await this.#packages.of(plugin);
     const manifest = this.manifestOf(pkg);
-    const stored = await this.#stored(plugin);
+    const stored = await this.#loads.stored(plugin);
     const grants =
       change.grants === undefined && !enabled
         ? row.grants
         : permissions.resolve(manifest, change.grants ?? null, row.grants);
     const settings = settingsFor(manifest, change.config ?? null, stored, enabled);
     const limits = change.limits ?? row.limits;
+    const ownProcess = change.ownProcess ?? row.ownProcess;
+    // It is to hear of its new configuration as one that was never away.
+    const isForOneAsleep = plugin.isAsleep && Object.keys(change).join() === 'config';
+    if (isForOneAsleep) await this.#swap(plugin).catch(() => undefined);
     const live = plugin.instance;
     // A new isolate is needed unless all that changes is the configuration of a running plugin.
     const fresh =
       enabled &&
-      (live === null || change.grants !== undefined || change.limits !== undefined || change.enabled === true);
+      (live === null ||
+        change.grants !== undefined ||
+        change.limits !== undefined ||
+        ownProcess !== row.ownProcess ||
+        change.enabled === true);
 
     await vault.put(row.name, settings.secrets);
     let instance: Instance | null = null;
     try {
       if (fresh)
-        instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings, stored);
+        instance = await this.#loads.load(
+          { pkg, manifest, config: settings.plain, grants, limits, source: row.source, ownProcess },
+          settings,
+          stored,
+        );
       plugin.row = await db.transaction().execute(async (trx) => {
         const saved = await updatePlugin(trx, row.name, {
           enabled,
           grants,
           limits,
+          ownProcess,
           config: settings.plain,
           ...(fresh ? { version: manifest.version, packageDigest: pkg.digest, quarantineReason: null } : {}),
         });
@@ -242,16 +325,14 @@ export class Lifecycle extends PluginList {
       await vault.put(row.name, stored.secrets);
       throw error;
     }
-    plugin.manifest = manifest;
-    this.#redact(row.name, stored, settings);
-    this.indexPrefixes();
+    this.describe(plugin, manifest);
+    this.#loads.redact(row.name, stored, settings);
     if (instance !== null) {
       plugin.strikes = [];
       await this.#traffic.activate(plugin, instance);
       if (!row.enabled) await this.#traffic.courtesy(instance, 'onEnable', []);
     } else if (!enabled) {
-      await this.#traffic.takeDown(plugin, 'onDisable');
-      plugin.state = { kind: 'installed' };
+      await this.#traffic.takeDown(plugin);
     } else if (live !== null && change.config !== undefined) {
       await live
         .configure(settings.plain)
@@ -273,51 +354,27 @@ export class Lifecycle extends PluginList {
 
   async #swap(plugin: Plugin): Promise<void> {
     try {
-      const { instance, digest, grants } = await this.#loadCurrent(plugin);
+      const { instance, digest, grants } = await this.#loads.current(plugin);
       const { version } = instance.parts.manifest;
       if (version !== plugin.row.version || digest !== plugin.row.packageDigest) {
         plugin.row = await updatePlugin(this.#deps.db, plugin.name, { version, packageDigest: digest, grants });
       }
-      plugin.manifest = instance.parts.manifest;
-      this.indexPrefixes();
+      this.describe(plugin, instance.parts.manifest);
       await this.#traffic.activate(plugin, instance);
     } catch (error) {
       const failure = toFailure(error);
       const live = plugin.instance;
+      const kept = plugin.registrations;
       if (live !== null) plugin.state = { kind: 'active', instance: live, reloadFailure: failure };
-      else if (error instanceof CodedError && error.code === 'plugin_unavailable') plugin.state = { kind: 'loading' };
-      else plugin.state = { kind: 'failed', failure };
+      else if (error instanceof CodedError && error.code === 'plugin_unavailable') {
+        plugin.state = { kind: 'loading', ...(kept === null ? {} : { kept }) };
+      } else {
+        // What worked until it hibernated may be held up by no more than a network that is down.
+        const retry = kept === null ? {} : { retry: { at: performance.now() + HIBERNATION_LIMITS.retryMs, kept } };
+        plugin.state = { kind: 'failed', failure, ...retry };
+      }
       throw error;
     }
-  }
-
-  /** Loads the package as it is now, under the stored settings and grants. A folder's own wishes are granted. */
-  async #loadCurrent(plugin: Plugin): Promise<{ instance: Instance; digest: string; grants: readonly string[] }> {
-    const { row } = plugin;
-    const pkg = await this.#packages.of(plugin);
-    const manifest = this.manifestOf(pkg);
-    if (manifest.name !== row.name) {
-      throw new CodedError('manifest_invalid', `The name changed from "${row.name}" to "${manifest.name}"`);
-    }
-    const grants =
-      row.source === 'folder'
-        ? [...new Set([...row.grants, ...manifest.permissions])].sort()
-        : this.#deps.permissions.resolve(manifest, null, row.grants);
-    const stored = hasSecrets(manifest) ? await this.#stored(plugin) : { plain: row.config, secrets: {} };
-    const settings = storedSettings(manifest, stored);
-    const { limits } = row;
-    const instance = await this.#load({ pkg, manifest, config: settings.plain, grants, limits }, settings, stored);
-    return { instance, digest: pkg.digest, grants };
-  }
-
-  #load(load: Parameters<typeof loadPlugin>[1], settings: Settings, stored: Settings): Promise<Instance> {
-    this.#redact(load.manifest.name, stored, settings);
-    return loadPlugin(this.#deps.loader, load);
-  }
-
-  /** Old secrets too: an instance that drains, or goes on because the new one failed, still knows them. */
-  #redact(plugin: string, stored: Settings, settings: Settings): void {
-    this.#deps.redactor.set(plugin, [...Object.values(stored.secrets), ...Object.values(settings.secrets)]);
   }
 
   /**
@@ -325,8 +382,7 @@ export class Lifecycle extends PluginList {
    */
   uninstall(plugin: Plugin, data: 'keep' | 'drop', actor: Actor): Promise<void> {
     return plugin.inTurn(async () => {
-      await this.#traffic.takeDown(plugin, 'onDisable');
-      plugin.state = { kind: 'installed' };
+      await this.#traffic.takeDown(plugin);
       await this.#deps.db.transaction().execute(async (trx) => {
         await publish(trx, { name: 'plugin.uninstalled', data: { plugin: plugin.name, version: plugin.row.version } });
         await writeAudit(trx, actor, 'plugin.uninstalled', plugin.name, { data });
@@ -343,16 +399,30 @@ export class Lifecycle extends PluginList {
     });
   }
 
+  /** Lets the isolate of an idle plugin go; the next invocation brings another up. */
+  async #hibernate(plugin: Plugin, instance: Instance, mayRest: () => boolean): Promise<void> {
+    await plugin.inTurn(async () => {
+      if (this.#stopping || plugin.instance !== instance || !mayRest()) return;
+      const gone = this.#traffic.rest(plugin, instance);
+      this.#deps.hibernation.metrics.hibernated(plugin.name);
+      void gone.then(() => {
+        const meter = this.#deps.loader.meters.of(plugin.name);
+        if (plugin.state.kind === 'hibernated') meter.resources(meter.view().cpuMs, 0);
+      });
+      this.#deps.log.debug({ plugin: plugin.name }, 'hibernated a plugin');
+    });
+  }
+
   /** An isolate was lost: its registrations go, and the recovery sees to the plugin. */
-  onGone(guest: Guest, reason: string): void {
-    if (!this.#stopping) this.#recovery.onGone(guest, reason);
+  onGone(guest: Guest, loss: Loss): void {
+    if (!this.#stopping) this.#recovery.onGone(guest, loss);
     this.#deps.loader.registrations.close(guest.id);
     this.#deps.loader.residents.delete(guest.id);
   }
 
   /** A call went over its deadline. */
-  onDeadline(guest: Guest): void {
-    if (!this.#stopping) this.#recovery.onDeadline(guest);
+  onDeadline(guest: Guest, underWay: readonly UnderWay[]): void {
+    if (!this.#stopping) this.#recovery.onDeadline(guest, underWay);
   }
 
   /** A host died and another stands in its place: what was there is loaded again. */
@@ -378,8 +448,14 @@ export class Lifecycle extends PluginList {
   /** Stops routing and lets every isolate end its hooks, within the time that a stop has. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#hibernation.stop();
+    const plugins = this.list();
+    for (const plugin of plugins) plugin.onWake = null;
+    await storeDormant(this.#deps.db, plugins).catch((error: unknown) =>
+      this.#deps.log.warn({ err: error }, 'plugins that hibernate will be loaded at the next start'),
+    );
     await Promise.all(
-      this.list().map(async (plugin) => {
+      plugins.map(async (plugin) => {
         const live = plugin.instance;
         if (live === null) return;
         await this.#traffic.courtesy(live, 'onUnload', []);
@@ -391,10 +467,6 @@ export class Lifecycle extends PluginList {
   /** @throws CodedError `manifest_invalid` */
   manifestOf(pkg: PackageFiles): Manifest {
     return this.#packages.manifestOf(pkg);
-  }
-
-  async #stored(plugin: Plugin): Promise<Settings> {
-    return { plain: plugin.row.config, secrets: await this.#deps.vault.getAll(plugin.name) };
   }
 
   /** Undoes what a plugin that never became one left behind; data that was kept from an earlier one stays. */

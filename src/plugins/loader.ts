@@ -2,17 +2,27 @@ import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Resident } from '../broker/answer.ts';
 import { GuestFailure } from '../host/guest.ts';
 import { LoadRefused } from '../host/isolate-host.ts';
+import type { PluginLimits } from '../host/limits.ts';
 import type { Supervisor } from '../host/supervisor.ts';
 import type { Log } from '../log.ts';
 import type { Bundler } from '../packages/bundle.ts';
 import type { Manifest } from '../packages/manifest.ts';
 import type { PackageFiles } from '../packages/read.ts';
+import type { Quotas } from '../quotas/quotas.ts';
 import { Instance, type WriteLog } from './instance.ts';
-import { resolveLimits } from './limits.ts';
+import { type AskedLimits, resolveLimits } from './limits.ts';
 import type { Meters } from './meters.ts';
+import type { Lodging } from './placement.ts';
 import type { Registrations } from './registrations.ts';
 import { StackMapper } from './source-map.ts';
 import type { PluginFailure } from './state.ts';
+import type { PluginSource } from './store.ts';
+
+/** Who lives in an isolate, and what is needed to tell how it died. */
+export interface Inhabitant extends Resident {
+  readonly limits: PluginLimits;
+  readonly stacks: StackMapper;
+}
 
 export interface LoaderDeps {
   readonly log: Log;
@@ -20,9 +30,15 @@ export interface LoaderDeps {
   readonly bundler: Bundler;
   readonly registrations: Registrations;
   readonly meters: Meters;
+  readonly quotas: Pick<Quotas, 'of'>;
+  /** The operator's own ceilings of limits. */
+  readonly ceilings: AskedLimits;
   readonly logOf: (plugin: string) => WriteLog;
+  readonly lodgingOf: (plugin: string, ownProcess: boolean) => Lodging;
+  /** Throws CodedError `confinement_required` when a plugin of that source is not to run here. */
+  readonly admit: (plugin: { readonly name: string; readonly source: PluginSource }) => void;
   /** The record of who lives in which isolate, by the isolate's number. */
-  readonly residents: Map<number, Resident>;
+  readonly residents: Map<number, Inhabitant>;
 }
 
 /** What is to be loaded: a package with what the admin said about it. */
@@ -32,36 +48,43 @@ export interface LoadRequest {
   readonly config: Record<string, unknown>;
   readonly grants: readonly string[];
   readonly limits: Record<string, unknown>;
+  readonly source: PluginSource;
+  readonly ownProcess: boolean;
 }
 
 /**
  * Bundles a package and brings it up in an isolate of its own, `onLoad` included. Nothing is routed to it yet.
  *
- * @throws CodedError `bundle_failed`, `plugin_load_failed` (extra: `stack` in the plugin's own files),
+ * @throws CodedError `confinement_required`, `bundle_failed`, `plugin_load_failed` (extra: `stack` in the plugin's own files),
  *   `plugin_unavailable` when the isolate host was lost, which is not the plugin's fault
  */
 export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promise<Instance> {
   const { manifest } = request;
+  deps.admit({ name: manifest.name, source: request.source });
   const begun = performance.now();
   const bundle = await deps.bundler.bundle(request.pkg, manifest);
-  const limits = resolveLimits(manifest.limits ?? {}, request.limits);
+  const limits = resolveLimits(manifest.limits ?? {}, request.limits, deps.ceilings);
   const isolate = deps.supervisor.nextIsolate();
-  const resident: Resident = { plugin: manifest.name, version: manifest.version, grants: request.grants };
-  const registrations = deps.registrations.open(isolate);
   const stacks = new StackMapper(manifest.name, bundle.map);
+  const { name: plugin, version } = manifest;
+  const resident: Inhabitant = { plugin, version, grants: request.grants, limits, stacks };
+  const registrations = deps.registrations.open(isolate);
   const log = deps.logOf(manifest.name);
   deps.residents.set(isolate, resident);
+  const { placement, onPool } = deps.lodgingOf(manifest.name, request.ownProcess);
   const head = {
     plugin: manifest.name,
     version: manifest.version,
     memoryMb: limits.memoryMb,
     cpuMs: limits.cpuMsPerCall,
     loadMs: limits.loadMs,
+    timers: limits.timers,
     config: request.config,
+    onPool,
   };
   try {
     const bundled = performance.now();
-    const guest = await deps.supervisor.load(isolate, head, bundle.code);
+    const guest = await deps.supervisor.load(isolate, head, bundle.code, placement);
     const made = performance.now();
     const instance = new Instance({
       guest,
@@ -73,6 +96,7 @@ export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promis
       stacks,
       log,
       meter: deps.meters.of(manifest.name),
+      quotas: deps.quotas.of(manifest.name),
     });
     try {
       await instance.load();

@@ -3,9 +3,6 @@ export interface PluginLogLimits {
   /** Lines and characters that are kept of a plugin for reading: a few screens, small in memory with 100 plugins. */
   readonly keptLines: number;
   readonly keptChars: number;
-  /** Lines a second that a plugin may go on with, and at once: a busy plugin logs each request, a loop does not fill the disk. */
-  readonly linesPerSecond: number;
-  readonly burst: number;
   /** Lines that wait for a reader who is slower than the log. */
   readonly readerLines: number;
   /** Readers of one plugin's log at a time: each costs a connection. */
@@ -15,8 +12,6 @@ export interface PluginLogLimits {
 export const PLUGIN_LOG_LIMITS: PluginLogLimits = {
   keptLines: 2_000,
   keptChars: 1_048_576,
-  linesPerSecond: 100,
-  burst: 500,
   readerLines: 1_000,
   readers: 32,
 };

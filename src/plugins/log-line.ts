@@ -25,12 +25,17 @@ export function cleanLine(
   plugin: string,
 ): { message: string; fields?: LogLine['fields'] } {
   const clean = (text: string): string => escapeControls(redactor.redact(text, plugin));
-  const message = cut(clean(line.message), LINE_LIMITS.messageChars);
+  const message = cleanText(line.message, redactor, plugin, LINE_LIMITS.messageChars);
   if (line.fields === undefined) return { message };
   const fields = cleanValue(line.fields, clean, DEPTH) as LogLine['fields'];
   const json = JSON.stringify(fields);
   if (json.length <= LINE_LIMITS.fieldsChars) return { message, fields };
   return { message, fields: { cut: cut(json, LINE_LIMITS.fieldsChars) } };
+}
+
+/** The same for a text by itself, of at most `chars` characters (and a word on what was cut). */
+export function cleanText(text: string, redactor: Redactor, plugin: string, chars: number): string {
+  return cut(escapeControls(redactor.redact(text, plugin)), chars);
 }
 
 function cleanValue(value: unknown, clean: (text: string) => string, depth: number): unknown {

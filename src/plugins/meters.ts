@@ -15,6 +15,8 @@ export interface PluginMetricsView {
   readonly heapBytes: number;
   readonly restarts: number;
   readonly hostCalls: Readonly<Record<string, number>>;
+  /** What limits refused, by their name. */
+  readonly refusals: Readonly<Record<string, number>>;
   readonly events: { readonly delivered: number; readonly failed: number };
 }
 
@@ -25,7 +27,9 @@ export interface PluginMeter {
   restarted(): void;
   delivered(): void;
   deliveryFailed(): void;
-  /** CPU and heap of an isolate, as last heard. */
+  /** A limit of that name refused something. */
+  refused(limit: string): void;
+  /** CPU that an isolate spent since the last time, and the heap that it has. */
   resources(cpuMs: number, heapBytes: number): void;
   view(): PluginMetricsView;
 }
@@ -57,6 +61,12 @@ export function createMeters(registry: Registry): Meters {
     labelNames: ['plugin', 'capability'],
     registers,
   });
+  const refusals = new Counter({
+    name: 'streamspace_plugin_quota_refusals_total',
+    help: 'What limits of the plugin refused, by limit',
+    labelNames: ['plugin', 'limit'],
+    registers,
+  });
   const cpu = new Gauge({ name: 'streamspace_plugin_cpu_milliseconds', help: 'CPU spent', labelNames, registers });
   const heap = new Gauge({ name: 'streamspace_plugin_heap_bytes', help: 'Heap in use', labelNames, registers });
   const meters = new Map<string, PluginMeter>();
@@ -66,6 +76,7 @@ export function createMeters(registry: Registry): Meters {
     const errorsOf = errors.labels(plugin);
     const count = { errors: 0, restarts: 0, delivered: 0, failed: 0, cpuMs: 0, heapBytes: 0 };
     const byRoom = new Map<string, number>();
+    const byLimit = new Map<string, number>();
     const hostCallOf = new Map<string, Counter.Internal>();
     return {
       observe(milliseconds, ok) {
@@ -95,10 +106,14 @@ export function createMeters(registry: Registry): Meters {
         count.failed += 1;
         failed.labels(plugin).inc();
       },
+      refused(limit) {
+        byLimit.set(limit, (byLimit.get(limit) ?? 0) + 1);
+        refusals.labels(plugin, limit).inc();
+      },
       resources(cpuMs, heapBytes) {
-        count.cpuMs = cpuMs;
+        count.cpuMs += cpuMs;
         count.heapBytes = heapBytes;
-        cpu.labels(plugin).set(cpuMs);
+        cpu.labels(plugin).inc(cpuMs);
         heap.labels(plugin).set(heapBytes);
       },
       view: () => ({
@@ -111,6 +126,7 @@ export function createMeters(registry: Registry): Meters {
         heapBytes: count.heapBytes,
         restarts: count.restarts,
         hostCalls: Object.fromEntries(byRoom),
+        refusals: Object.fromEntries(byLimit),
         events: { delivered: count.delivered, failed: count.failed },
       }),
     };
@@ -126,11 +142,12 @@ export function createMeters(registry: Registry): Meters {
       return meter;
     },
     drop(plugin) {
-      const rooms = Object.keys(meters.get(plugin)?.view().hostCalls ?? {});
+      const { hostCalls: rooms = {}, refusals: limits = {} } = meters.get(plugin)?.view() ?? {};
       meters.delete(plugin);
       calls.remove({ plugin });
       for (const metric of [errors, restarts, delivered, failed, cpu, heap]) metric.remove(plugin);
-      for (const room of rooms) hostCalls.remove(plugin, room);
+      for (const room in rooms) hostCalls.remove(plugin, room);
+      for (const limit in limits) refusals.remove(plugin, limit);
     },
   };
 }

@@ -1,4 +1,5 @@
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import type { Manifest } from '../packages/manifest.ts';
 import type { Plugin } from './plugin.ts';
 
 /** The plugins that are installed, by name, number and path segment. */
@@ -8,6 +9,11 @@ export class PluginList {
 
   list(): Plugin[] {
     return [...this.#byName.values()].sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  /** In no order. */
+  all(): Iterable<Plugin> {
+    return this.#byName.values();
   }
 
   get(name: string): Plugin | undefined {
@@ -21,7 +27,7 @@ export class PluginList {
 
   /** By name or number. @throws CodedError `plugin_not_found` */
   find(id: string): Plugin {
-    const plugin = this.#byName.get(id) ?? this.list().find(({ row }) => String(row.id) === id);
+    const plugin = this.#byName.get(id) ?? [...this.all()].find(({ row }) => String(row.id) === id);
     if (plugin === undefined) throw new CodedError('plugin_not_found', `No plugin "${id}" is installed`);
     return plugin;
   }
@@ -31,14 +37,24 @@ export class PluginList {
   }
 
   protected drop(name: string): void {
+    const plugin = this.#byName.get(name);
     this.#byName.delete(name);
-    this.indexPrefixes();
+    if (plugin?.manifest?.routePrefix !== undefined) this.#indexPrefixes();
   }
 
-  /** To be called when a manifest has changed: of two plugins with one alias, the first by name has it. */
-  protected indexPrefixes(): void {
+  /** Gives a listed plugin its manifest. */
+  protected describe(plugin: Plugin, manifest: Manifest): void {
+    const before = plugin.manifest?.routePrefix;
+    plugin.manifest = manifest;
+    // Most have none, and an index over all of them for each load is dear when there are a thousand.
+    if (manifest.routePrefix !== undefined || before !== undefined) this.#indexPrefixes();
+  }
+
+  /** Of two plugins with one alias, the one that was installed first has it: nobody takes over another's address. */
+  #indexPrefixes(): void {
     this.#byAlias.clear();
-    for (const plugin of this.list()) {
+    const byAge = this.list().sort((a, b) => a.row.installedAt.getTime() - b.row.installedAt.getTime());
+    for (const plugin of byAge) {
       const alias = plugin.manifest?.routePrefix;
       if (alias !== undefined && !this.#byAlias.has(alias)) this.#byAlias.set(alias, plugin);
     }

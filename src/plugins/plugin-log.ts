@@ -31,10 +31,19 @@ export interface PluginLogs {
   drop(plugin: string): void;
 }
 
+/** How much a plugin may write. */
+export interface LogRate {
+  /** Counts one more line; false when it is one too many. @param from who writes it */
+  mayLog(plugin: string, from: 'plugin' | 'core'): boolean;
+  /** Lines a minute. */
+  max(plugin: string): number;
+}
+
 export interface PluginLogsOptions {
   /** Each line also goes here, with the field `plugin`. */
   readonly log: Log;
   readonly redactor: Redactor;
+  readonly rate: LogRate;
   readonly limits?: PluginLogLimits;
 }
 
@@ -45,9 +54,6 @@ interface Kept {
   readonly readers: Map<LogReader, LogLevel>;
   chars: number;
   lastId: number;
-  /** Lines that may be written now, as of `filledAt` (ms). */
-  tokens: number;
-  filledAt: number;
   dropped: number;
   /** Tells of dropped lines, once a second at most. */
   notice: Timer | null;
@@ -58,22 +64,19 @@ const NOTICE_MS = 1_000;
 const ENTRY_CHARS = 100;
 
 /** The logs of the plugins: a ring of the newest lines of each in memory, and the core's own log. */
-export function createPluginLogs({ log, redactor, limits = PLUGIN_LOG_LIMITS }: PluginLogsOptions): PluginLogs {
+export function createPluginLogs({ log, redactor, rate, limits = PLUGIN_LOG_LIMITS }: PluginLogsOptions): PluginLogs {
   const plugins = new Map<string, Kept>();
 
   function keptOf(plugin: string): Kept {
     const known = plugins.get(plugin);
     if (known !== undefined) return known;
-    const now = Date.now();
     const made: Kept = {
       log: log.child({ plugin }),
       entries: [],
       readers: new Map(),
       chars: 0,
       // Above the ids before a restart: nobody writes a thousand lines a millisecond.
-      lastId: now * 1_000,
-      tokens: limits.burst,
-      filledAt: now,
+      lastId: Date.now() * 1_000,
       dropped: 0,
       notice: null,
     };
@@ -81,20 +84,10 @@ export function createPluginLogs({ log, redactor, limits = PLUGIN_LOG_LIMITS }: 
     return made;
   }
 
-  function mayWrite(kept: Kept): boolean {
-    const now = Date.now();
-    const filled = kept.tokens + (Math.max(now - kept.filledAt, 0) * limits.linesPerSecond) / 1_000;
-    kept.tokens = Math.min(filled, limits.burst);
-    kept.filledAt = now;
-    if (kept.tokens < 1) return false;
-    kept.tokens -= 1;
-    return true;
-  }
-
   function countDropped(plugin: string, kept: Kept): void {
     kept.dropped += 1;
     kept.notice ??= setTimeout(() => {
-      const message = `${kept.dropped} lines were dropped: more than ${limits.linesPerSecond} a second (${limits.burst} at once)`;
+      const message = `${kept.dropped} lines were dropped: more than ${rate.max(plugin)} a minute (logLinesPerMinute)`;
       kept.notice = null;
       kept.dropped = 0;
       append(plugin, kept, { level: 'warn', message });
@@ -130,7 +123,7 @@ export function createPluginLogs({ log, redactor, limits = PLUGIN_LOG_LIMITS }: 
   return {
     write(plugin, line) {
       const kept = keptOf(plugin);
-      if (mayWrite(kept)) append(plugin, kept, line);
+      if (rate.mayLog(plugin, line.isolate === undefined ? 'core' : 'plugin')) append(plugin, kept, line);
       else countDropped(plugin, kept);
     },
 

@@ -2,6 +2,7 @@ import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Manifest } from '../packages/manifest.ts';
 import type { Instance } from './instance.ts';
 import { LIFECYCLE_LIMITS } from './limits.ts';
+import type { RegistrationSet } from './registrations.ts';
 import type { PluginState } from './state.ts';
 import type { PluginRow } from './store.ts';
 
@@ -17,8 +18,15 @@ export class Plugin {
   #turn: Promise<unknown> = Promise.resolve();
   /** When isolates were lost, by `performance.now()`. */
   strikes: number[] = [];
+  /** Until when it has a process of its own, by `performance.now()`: it may have brought one down. */
+  apartUntil = 0;
+  /** Until when it is not loaded again, by `performance.now()`: others come first. */
+  pausedUntil = 0;
   /** Patterns that the database has for it; null when that is not known. */
   subscribed: readonly string[] | null = null;
+
+  /** Loads it, which is in state `loading` then; null while nothing can. */
+  onWake: (() => void) | null = null;
 
   constructor(row: PluginRow, manifest: Manifest | null, folder: string | null) {
     this.row = row;
@@ -47,6 +55,47 @@ export class Plugin {
     return this.#state.kind === 'active' ? this.#state.instance : null;
   }
 
+  /** What it registered: of the live instance, or of the last one while it hibernates or wakes. */
+  get registrations(): RegistrationSet | null {
+    const state = this.#state;
+    switch (state.kind) {
+      case 'active':
+        return state.instance.registrations;
+      case 'hibernated':
+        return state.kept;
+      case 'loading':
+        return state.kept ?? null;
+      case 'failed':
+        return state.retry?.kept ?? null;
+      default:
+        return null;
+    }
+  }
+
+  /** Whether it has no isolate and is to get one with the next invocation, or because of one. */
+  get isAsleep(): boolean {
+    return this.instance === null && this.registrations !== null;
+  }
+
+  /** Whether an invocation would find it active, or bring it back. */
+  get isReachable(): boolean {
+    return this.#state.kind === 'active' || this.#mayWake;
+  }
+
+  get #mayWake(): boolean {
+    const state = this.#state;
+    if (this.onWake === null) return false;
+    return (
+      state.kind === 'hibernated' || (state.kind === 'failed' && (state.retry?.at ?? Infinity) <= performance.now())
+    );
+  }
+
+  #wake(): void {
+    const kept = this.registrations;
+    this.state = kept === null ? { kind: 'loading' } : { kind: 'loading', kept };
+    this.onWake?.();
+  }
+
   /** Runs lifecycle changes one after the other. */
   inTurn<T>(change: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(change, change);
@@ -55,12 +104,13 @@ export class Plugin {
   }
 
   /**
-   * The live instance; while the plugin is on its way it is waited for.
+   * The live instance; one that hibernates is woken, and while the plugin is on its way it is waited for (milliseconds).
    *
    * @throws CodedError `plugin_disabled`, `plugin_quarantined`, `plugin_unavailable`
    */
-  async ready(): Promise<Instance> {
-    if (this.#state.kind === 'loading') await this.#settled(LIFECYCLE_LIMITS.restartWaitMs);
+  async ready(waitMs: number = LIFECYCLE_LIMITS.restartWaitMs): Promise<Instance> {
+    if (this.#mayWake) this.#wake();
+    if (this.#state.kind === 'loading') await this.#settled(waitMs);
     const state: PluginState = this.#state;
     switch (state.kind) {
       case 'active':
@@ -71,6 +121,7 @@ export class Plugin {
         throw new CodedError('plugin_quarantined', `The plugin ${this.name} is quarantined: ${state.reason}`);
       case 'failed':
         throw new CodedError('plugin_unavailable', `The plugin ${this.name} did not load`, { retryAfter: 30 });
+      case 'hibernated':
       case 'loading':
         throw new CodedError('plugin_unavailable', `The plugin ${this.name} is being restarted`, { retryAfter: 1 });
     }

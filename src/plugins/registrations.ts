@@ -35,6 +35,19 @@ export class RegistrationSet {
   #lastId = 0;
   /** Told of changes after the set went live. */
   onChange: ((kind: NewRegistration['kind']) => void) | null = null;
+  /** It is not what the load brought any more: another load would lose the difference. */
+  changed = false;
+
+  static of(registrations: Iterable<NewRegistration>): RegistrationSet {
+    const set = new RegistrationSet();
+    for (const registration of registrations) set.add(registration);
+    return set;
+  }
+
+  /** All of them, in the order in which they were made. */
+  list(): NewRegistration[] {
+    return [...this.#all.values()];
+  }
 
   add(registration: NewRegistration): number {
     const { kind } = registration;
@@ -98,6 +111,7 @@ export class RegistrationSet {
 
   #changed(kind: NewRegistration['kind']): void {
     if (kind === 'route') this.#router = null;
+    if (this.onChange !== null) this.changed = true;
     this.onChange?.(kind);
   }
 }

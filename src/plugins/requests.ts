@@ -33,6 +33,7 @@ export interface ChangeRequest {
   readonly config?: Record<string, unknown>;
   readonly grants?: 'all' | readonly string[];
   readonly limits?: Record<string, unknown>;
+  readonly ownProcess?: boolean;
 }
 
 /** Of a plugin that was not there before. */
@@ -61,6 +62,7 @@ export function newRow(request: InstallRequest, manifest: Manifest): PluginRow &
     config: {},
     grants: [],
     limits: {},
+    ownProcess: false,
     quarantineReason: null,
     installedAt: now,
     updatedAt: now,

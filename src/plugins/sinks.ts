@@ -4,17 +4,19 @@ import { covers } from '../../sandbox-apis/events/patterns.ts';
 import type { PluginsDeps } from '../../sandbox-apis/plugins/broker.ts';
 import type { EventSink } from '../events/deliver.ts';
 import type { JobRunner } from '../schedules/types.ts';
+import { HIBERNATION_LIMITS } from './hibernation.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
 /** Delivers events to every handler of the live instance that matches. */
 export function createEventSink(lifecycle: () => Lifecycle): EventSink {
   return {
-    ready: (name) => lifecycle().get(name)?.state.kind === 'active',
+    ready: (name) => lifecycle().get(name)?.isReachable ?? false,
     async deliver(name, event, signal) {
       const plugin = lifecycle().get(name);
       if (plugin === undefined) throw new CodedError('plugin_disabled');
       const instance = await plugin.ready();
       const matching = instance.registrations.subscriptions.filter(({ pattern }) => covers(pattern, event.name));
+      instance.admit();
       const results = await Promise.allSettled(
         matching.map(({ handler }) => instance.call(handler, `event ${event.name}`, event, { signal })),
       );
@@ -27,11 +29,15 @@ export function createEventSink(lifecycle: () => Lifecycle): EventSink {
 /** Runs jobs in the live instance. */
 export function createJobRunner(lifecycle: () => Lifecycle): JobRunner {
   return {
-    async run(name, handler, job, signal) {
+    async run(name, job, signal) {
       const plugin = lifecycle().get(name);
       if (plugin === undefined) throw new CodedError('plugin_disabled');
-      const instance = await plugin.ready();
-      await instance.call(handler, `job ${job.name}`, job, { signal });
+      const instance = await plugin.ready(HIBERNATION_LIMITS.jobWaitMs);
+      // Only now is it known: each instance numbers its handlers anew.
+      const found = instance.registrations.jobs.find((registration) => registration.name === job.name);
+      if (found === undefined) throw new CodedError('not_found', `The plugin ${name} has no job ${job.name} any more`);
+      instance.admit();
+      await instance.call(found.handler, `job ${job.name}`, job, { signal });
     },
   };
 }
@@ -42,7 +48,7 @@ export function createPluginCalls(lifecycle: () => Lifecycle): Pick<PluginsDeps,
     describe(name) {
       const plugin = lifecycle().get(name);
       if (plugin === undefined) return null;
-      const methods = plugin.instance?.registrations.methods.map((method) => method.name) ?? [];
+      const methods = plugin.registrations?.methods.map((method) => method.name) ?? [];
       return { name, version: plugin.row.version, enabled: plugin.row.enabled, methods };
     },
     async callMethod(caller: Caller, name, method, args) {
@@ -53,6 +59,7 @@ export function createPluginCalls(lifecycle: () => Lifecycle): Pick<PluginsDeps,
       if (found === undefined) {
         throw new CodedError('method_not_exposed', `The plugin ${name} does not expose "${method}"`);
       }
+      instance.admit();
       const { signal, depth } = caller;
       try {
         return await instance.call(found.handler, `call ${method}`, { args }, { signal, depth: depth + 1 });

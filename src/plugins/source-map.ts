@@ -24,6 +24,8 @@ export class StackMapper {
   }
 
   #original(line: number, column: number): string | null {
+    // The stack is the guest's text: it may name places that are none.
+    if (line < 1 || column < 1 || !Number.isSafeInteger(line) || !Number.isSafeInteger(column)) return null;
     this.#map ??= new TraceMap(this.#json);
     const { source, line: found, column: at } = originalPositionFor(this.#map, { line, column: column - 1 });
     return source === null ? null : `${source}:${found}:${at + 1}`;

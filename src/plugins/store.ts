@@ -17,6 +17,8 @@ export interface PluginRow {
   readonly grants: readonly string[];
   /** What the admin set; the manifest's own wishes are in the manifest. */
   readonly limits: Record<string, unknown>;
+  /** Whether it has a process of its own. */
+  readonly ownProcess: boolean;
   readonly quarantineReason: string | null;
   readonly installedAt: Date;
   readonly updatedAt: Date;
@@ -27,7 +29,10 @@ export type NewPluginRow = Omit<PluginRow, 'id' | 'quarantineReason' | 'installe
 };
 
 type Columns = Partial<
-  Pick<PluginRow, 'version' | 'packageDigest' | 'enabled' | 'config' | 'grants' | 'limits' | 'quarantineReason'>
+  Pick<
+    PluginRow,
+    'version' | 'packageDigest' | 'enabled' | 'config' | 'grants' | 'limits' | 'ownProcess' | 'quarantineReason'
+  >
 >;
 
 export async function listPlugins(db: Db): Promise<PluginRow[]> {
@@ -45,6 +50,7 @@ export async function savePlugin(trx: Trx, plugin: NewPluginRow): Promise<Plugin
     config: JSON.stringify(plugin.config),
     grants: [...plugin.grants],
     limits: JSON.stringify(plugin.limits),
+    own_process: plugin.ownProcess,
   };
   const row = await trx
     .insertInto('installed_plugins')
@@ -65,6 +71,7 @@ export async function updatePlugin(db: Db | Trx, name: string, change: Columns):
       ...(change.config === undefined ? {} : { config: JSON.stringify(change.config) }),
       ...(change.grants === undefined ? {} : { grants: [...change.grants] }),
       ...(change.limits === undefined ? {} : { limits: JSON.stringify(change.limits) }),
+      ...(change.ownProcess === undefined ? {} : { own_process: change.ownProcess }),
       ...(change.quarantineReason === undefined ? {} : { quarantine_reason: change.quarantineReason }),
       updated_at: sql<Date>`now()`,
     })
@@ -123,6 +130,7 @@ function toRow(row: {
   config: unknown;
   grants: string[];
   limits: unknown;
+  own_process: boolean;
   quarantine_reason: string | null;
   installed_at: Date;
   updated_at: Date;
@@ -137,6 +145,7 @@ function toRow(row: {
     config: row.config as Record<string, unknown>,
     grants: row.grants,
     limits: row.limits as Record<string, unknown>,
+    ownProcess: row.own_process,
     quarantineReason: row.quarantine_reason,
     installedAt: row.installed_at,
     updatedAt: row.updated_at,

@@ -6,7 +6,9 @@ import type { Log } from '../log.ts';
 import type { Schedules } from '../schedules/schedules.ts';
 import type { Instance } from './instance.ts';
 import { LIFECYCLE_LIMITS } from './limits.ts';
+import type { Loads } from './loads.ts';
 import type { Plugin } from './plugin.ts';
+import { RegistrationSet } from './registrations.ts';
 
 export interface TrafficDeps {
   readonly db: Db;
@@ -18,9 +20,11 @@ export interface TrafficDeps {
 /** Moves what the platform routes to plugins (requests, events, jobs) from one instance to the next, or away. */
 export class Traffic {
   readonly #deps: TrafficDeps;
+  readonly #loads: Pick<Loads, 'current'>;
 
-  constructor(deps: TrafficDeps) {
+  constructor(deps: TrafficDeps, loads: Pick<Loads, 'current'>) {
     this.#deps = deps;
+    this.#loads = loads;
   }
 
   /** Moves the traffic to an instance; the one before drains. */
@@ -58,20 +62,38 @@ export class Traffic {
   }
 
   /** Takes everything away that the plugin registered, then lets its isolate go. */
-  async takeDown(plugin: Plugin, hook: 'onDisable' | 'onUnload'): Promise<void> {
-    const live = plugin.instance;
-    if (live === null) {
-      await this.#subscribe(plugin, []);
-      await this.#deps.schedules.clear(plugin.name);
-      return;
-    }
+  async takeDown(plugin: Plugin): Promise<void> {
+    const { instance: live, isAsleep } = plugin;
     plugin.state = { kind: 'installed' };
-    live.registrations.onChange = null;
+    if (live !== null) {
+      live.registrations.onChange = null;
+      // At once, and not after the hooks: event streams are routes that go on.
+      live.guest.streams.cutAll(new CodedError('plugin_disabled'));
+    }
     await this.#subscribe(plugin, []);
     await this.#deps.schedules.clear(plugin.name);
-    if (hook === 'onDisable') await this.courtesy(live, 'onDisable', []);
-    await this.courtesy(live, 'onUnload', []);
-    live.guest.dispose();
+    const last = live ?? (isAsleep ? await this.#loadOnceMore(plugin) : null);
+    if (last === null) return;
+    await this.courtesy(last, 'onDisable', []);
+    await this.courtesy(last, 'onUnload', []);
+    last.guest.dispose();
+  }
+
+  /** Of a plugin that hibernates: `onDisable` may have something to tidy up outside. */
+  async #loadOnceMore(plugin: Plugin): Promise<Instance | null> {
+    try {
+      return (await this.#loads.current(plugin)).instance;
+    } catch (error) {
+      this.#deps.log.warn({ err: error, plugin: plugin.name }, 'a plugin that hibernated could not run its onDisable');
+      return null;
+    }
+  }
+
+  /** Keeps what the plugin registered, events and jobs included, and lets its isolate go; resolves when it has gone. */
+  rest(plugin: Plugin, live: Instance): Promise<void> {
+    // A copy: its last hook may still take away what is to stay.
+    plugin.state = { kind: 'hibernated', kept: RegistrationSet.of(live.registrations.list()) };
+    return this.drain(live, 'onUnload');
   }
 
   /** Lets an old instance finish what it has begun. */
@@ -80,8 +102,10 @@ export class Traffic {
     const timeout = Promise.withResolvers<void>();
     const timer = setTimeout(timeout.resolve, Math.max(LIFECYCLE_LIMITS.drainMs, instance.limits.wallMsPerCall));
     await Promise.race([instance.guest.idle(), timeout.promise]);
-    clearTimeout(timer);
     await this.courtesy(instance, hook, []);
+    // Who held the instance in the moment in which it was replaced may have called it only then.
+    await Promise.race([instance.guest.idle(), timeout.promise]);
+    clearTimeout(timer);
     instance.guest.dispose();
   }
 

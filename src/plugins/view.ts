@@ -1,7 +1,7 @@
+import type { PluginLimits } from '../host/limits.ts';
 import type { Manifest } from '../packages/manifest.ts';
 import type { Schedules } from '../schedules/schedules.ts';
 import type { Vault } from '../secrets/vault.ts';
-import { resolveLimits } from './limits.ts';
 import type { Plugin } from './plugin.ts';
 import { hasSecrets, shownConfig } from './settings.ts';
 import type { PluginFailure } from './state.ts';
@@ -10,12 +10,15 @@ import type { PluginRow } from './store.ts';
 export interface ViewDeps {
   readonly vault: Vault;
   readonly schedules: Schedules;
+  readonly limitsOf: (plugin: string) => PluginLimits;
+  /** Capabilities that an admin cut. */
+  readonly switchedOff: (plugin: string) => readonly string[];
 }
 
 /** A plugin as the API shows it (SPEC 12.4). Sensitive config values are masked. */
-export async function viewPlugin(plugin: Plugin, { vault, schedules }: ViewDeps) {
+export async function viewPlugin(plugin: Plugin, { vault, schedules, limitsOf, switchedOff }: ViewDeps) {
   const { row, manifest, state } = plugin;
-  const registrations = plugin.instance?.registrations;
+  const { registrations } = plugin;
   const prefix = `/api/plugins/${row.name}`;
   return {
     id: row.id,
@@ -31,6 +34,7 @@ export async function viewPlugin(plugin: Plugin, { vault, schedules }: ViewDeps)
     permissions: manifest?.permissions ?? [],
     optionalPermissions: manifest?.optionalPermissions ?? [],
     grants: row.grants,
+    switchedOff: switchedOff(row.name),
     config: manifest === null ? row.config : await configOf(manifest, row, vault),
     configSchema: manifest?.configSchema ?? null,
     endpoints: (registrations?.routes ?? []).map((route) => ({
@@ -45,7 +49,10 @@ export async function viewPlugin(plugin: Plugin, { vault, schedules }: ViewDeps)
     jobs: schedules.list(row.name),
     methods: (registrations?.methods ?? []).map(({ name }) => name),
     ui: manifest?.ui ?? {},
-    limits: plugin.instance?.limits ?? resolveLimits(manifest?.limits ?? {}, row.limits),
+    limits: limitsOf(row.name),
+    ownProcess: row.ownProcess,
+    /** The isolate host that it runs in. */
+    host: plugin.instance?.guest.home?.placement ?? null,
     error: errorOf(plugin),
     installedAt: row.installedAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),

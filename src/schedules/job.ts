@@ -6,6 +6,8 @@ import { untilAborted } from '../events/waiting.ts';
 import { type JobRow, saveOutcome, saveTick } from './job-rows.ts';
 import type { JobDeps, JobStatus } from './types.ts';
 
+const STILL_RUNNING = 'job is still running: this run is left out';
+
 /** One job of one plugin: its timer and its runs. */
 export class Job {
   readonly #deps: JobDeps;
@@ -20,6 +22,8 @@ export class Job {
   #nextAt: number | null = null;
   #disarm: (() => void) | undefined;
   #ended = false;
+  /** Its last tick was skipped because the plugin's scheduler is switched off: said once, not each second. */
+  #resting = false;
   #last: Pick<JobRow, 'lastRunAt' | 'lastDurationMs' | 'lastError'> = {
     lastRunAt: null,
     lastDurationMs: null,
@@ -38,7 +42,7 @@ export class Job {
     return this.#registration.when;
   }
 
-  /** Replaces the handler and options of a job whose time is the same; its timer and runs go on. */
+  /** Replaces the options of a job whose time is the same; its timer and runs go on. */
   adopt(registration: JobRegistration): void {
     this.#registration = registration;
   }
@@ -72,9 +76,14 @@ export class Job {
 
   /**
    * Runs it now, beside its ticks; rejects with the error of the run.
-   * @throws CodedError `conflict` when it runs already and may not overlap
+   * @throws CodedError `conflict` when it runs already and may not overlap, `capability_off`
    */
   async runNow(): Promise<void> {
+    if (this.#deps.runner.rests?.(this.#plugin)) {
+      throw new CodedError('capability_off', `The jobs of ${this.#plugin} are switched off`, {
+        capability: 'scheduler',
+      });
+    }
     if (this.#full()) throw new CodedError('conflict', `The job ${this.#registration.name} is running`);
     await this.#run(this.#deps.clock.now(), false, null);
   }
@@ -118,8 +127,12 @@ export class Job {
   #tick(tick: number, catchUp: boolean): void {
     const { name } = this.#registration;
     this.#origin = tick;
-    if (this.#full()) {
-      this.#deps.log.info({ plugin: this.#plugin, job: name }, 'job is still running: this run is left out');
+    const resting = this.#deps.runner.rests?.(this.#plugin) === true;
+    const wasResting = this.#resting;
+    this.#resting = resting;
+    if (resting || this.#full()) {
+      const why = resting ? 'jobs of the plugin are switched off: runs are left out until they are on' : STILL_RUNNING;
+      if (!(resting && wasResting)) this.#deps.log.info({ plugin: this.#plugin, job: name }, why);
       void this.#note(() => saveTick(this.#deps.db, this.#plugin, name, new Date(tick), null));
       return;
     }
@@ -142,20 +155,19 @@ export class Job {
     }
   }
 
-  /** Begins at once: the handler's number is that of the isolate that is live in this very moment. */
   async #attempt(
     info: { readonly scheduledAt: string; readonly catchUp: boolean },
     tick: number | null,
   ): Promise<void> {
     const { db, runner, clock, limits } = this.#deps;
-    const { name, handler } = this.#registration;
+    const { name } = this.#registration;
     const abort = new AbortController();
     this.#runs.add(abort);
     const overrun = new CodedError('deadline_exceeded', `The job took longer than ${limits.runDeadlineMs} ms`);
     const disarm = clock.after(limits.runDeadlineMs, () => abort.abort(overrun));
     const beganAt = new Date(clock.now());
     this.#last = { ...this.#last, lastRunAt: beganAt };
-    const work = untilAborted(abort.signal, () => runner.run(this.#plugin, handler, { name, ...info }, abort.signal));
+    const work = untilAborted(abort.signal, () => runner.run(this.#plugin, { name, ...info }, abort.signal));
     const accounted = new Date(tick ?? this.#origin);
     void this.#note(() => saveTick(db, this.#plugin, name, accounted, beganAt));
     let lastError: string | null = null;

@@ -20,8 +20,7 @@ export interface SchedulesDeps {
 
 export interface Schedules {
   /**
-   * Makes `jobs` the jobs of a plugin. Call it in the same tick in which the isolate of their handlers becomes the live
-   * one: handlers are swapped at once. A job whose time is unchanged keeps its timer, so a reload neither loses nor
+   * Makes `jobs` the jobs of a plugin. A job whose time is unchanged keeps its timer, so a reload neither loses nor
    * doubles a tick; others begin once their rows are stored, without losing ticks meanwhile.
    * @returns when it is stored
    * @throws CodedError `quota_exceeded` when there are too many; nothing has changed then
@@ -79,7 +78,7 @@ export function createSchedules(deps: SchedulesDeps): Schedules {
       }
       for (const [name, job] of before) if (after.get(name) !== job) job.end();
       plugins.set(plugin, after);
-      // A reload that changed nothing but the handlers has nothing to store.
+      // A reload that changed nothing has nothing to store.
       if (!changed && fresh.size === 0) return;
       let rows: JobRow[] = [];
       try {

@@ -2,14 +2,18 @@ import type { Db } from '../db/client.ts';
 import type { Log } from '../log.ts';
 import type { Clock, ScheduleLimits } from './limits.ts';
 
-/** Runs a handler of the plugin's live isolate; rejects when it fails. */
+/**
+ * Runs a job in the plugin's live isolate, which it brings back if need be; rejects when it fails. Jobs are known by name:
+ * each isolate numbers its handlers anew.
+ */
 export interface JobRunner {
   run(
     plugin: string,
-    handler: number,
     job: { readonly name: string; readonly scheduledAt: string; readonly catchUp: boolean },
     signal: AbortSignal,
   ): Promise<void>;
+  /** Whether an admin switched the plugin's `scheduler` off: its ticks are skipped. */
+  readonly rests?: (plugin: string) => boolean;
 }
 
 /** A job as the API shows it; times are ISO 8601, UTC. */

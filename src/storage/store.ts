@@ -15,8 +15,6 @@ export interface StorageUsage extends StorageQuota {
 export interface Store extends StorageStore {
   /** What the plugin's rows add up to, expired ones that were not swept yet included, and its quota. */
   usage(plugin: string): Promise<StorageUsage>;
-  /** Sets the plugin's quota; what is over it stays, but grows no more. */
-  setQuota(plugin: string, quota: StorageQuota): Promise<void>;
   /** Removes everything that the plugin stored, and its quota; its isolates should be gone by then. */
   dropPlugin(plugin: string, on?: Db | Trx): Promise<void>;
   /** Removes expired rows and answers how many; call it every minute or so. Cores that sweep together do not collide. */
@@ -31,13 +29,29 @@ const DROP_TRIES = 20;
 
 const live = sql`(s.expires_at is null or s.expires_at > now())`;
 
-/** Key-value storage of the plugins in Postgres; each call is one statement, so that concurrent ones cannot mix. */
-export function createStore(db: Db, defaultQuota: StorageQuota = DEFAULT_STORAGE_QUOTA): Store {
+/**
+ * Key-value storage of the plugins in Postgres; each call is one statement, so that concurrent ones cannot mix.
+ *
+ * @param quotaOf what a plugin may store at the moment; what is over it stays, but grows no more
+ */
+export function createStore(db: Db, quotaOf: (plugin: string) => StorageQuota = () => DEFAULT_STORAGE_QUOTA): Store {
+  /** The quota that the row of a plugin has, as far as this process knows. */
+  const written = new Map<string, StorageQuota>();
   /** The usage row has to be there before the triggers charge it. */
   const quotaRow = (plugin: string, quota: StorageQuota) => sql`
     insert into plugin_storage_usage (plugin_name, max_bytes, max_keys) values (${plugin}, ${quota.bytes}, ${quota.keys})`;
   const withQuotaRow = (plugin: string) =>
-    sql`with quota as (${quotaRow(plugin, defaultQuota)} on conflict (plugin_name) do nothing)`;
+    sql`with quota as (${quotaRow(plugin, quotaOf(plugin))} on conflict (plugin_name) do nothing)`;
+
+  /** Writes the quota to the row when it is another than last time: the triggers know no other. */
+  async function keepQuota(plugin: string): Promise<void> {
+    const quota = quotaOf(plugin);
+    const last = written.get(plugin);
+    if (last?.bytes === quota.bytes && last.keys === quota.keys) return;
+    await sql`${quotaRow(plugin, quota)}
+      on conflict (plugin_name) do update set max_bytes = excluded.max_bytes, max_keys = excluded.max_keys`.execute(db);
+    written.set(plugin, quota);
+  }
 
   async function conflict(plugin: string, key: string, expected: number): Promise<CodedError> {
     const current = (await get(plugin, key))?.version ?? 0;
@@ -57,7 +71,7 @@ export function createStore(db: Db, defaultQuota: StorageQuota = DEFAULT_STORAGE
   const usageOf = (plugin: string, on: Db | Trx = db) =>
     on
       .selectFrom('plugin_storage_usage')
-      .select(['bytes', 'keys', 'max_bytes', 'max_keys'])
+      .select(['bytes', 'keys'])
       .where('plugin_name', '=', plugin)
       .executeTakeFirst();
 
@@ -83,7 +97,8 @@ export function createStore(db: Db, defaultQuota: StorageQuota = DEFAULT_STORAGE
               set value = excluded.value, expires_at = excluded.expires_at, version = nextval('plugin_storage_version')
               where ${ifVersion === undefined} or not ${live}
               returning version`;
-      const { rows } = await guarded(db, plugin, () => statement.execute(db));
+      await keepQuota(plugin);
+      const { rows } = await guarded(db, plugin, quotaOf, () => statement.execute(db));
       const row = rows[0];
       if (row === undefined) throw await conflict(plugin, key, ifVersion ?? 0);
       return row.version;
@@ -122,7 +137,8 @@ export function createStore(db: Db, defaultQuota: StorageQuota = DEFAULT_STORAGE
     },
 
     async increment(plugin, key, by) {
-      const { rows } = await guarded(db, plugin, () =>
+      await keepQuota(plugin);
+      const { rows } = await guarded(db, plugin, quotaOf, () =>
         sql<{ value: number }>`
           ${withQuotaRow(plugin)}
           insert into plugin_storage as s (plugin_name, key, value)
@@ -140,19 +156,13 @@ export function createStore(db: Db, defaultQuota: StorageQuota = DEFAULT_STORAGE
     },
 
     async usage(plugin) {
-      const row = await usageOf(plugin);
-      if (row === undefined) return { bytes: 0, keys: 0, maxBytes: defaultQuota.bytes, maxKeys: defaultQuota.keys };
-      return { bytes: row.bytes, keys: row.keys, maxBytes: row.max_bytes, maxKeys: row.max_keys };
-    },
-
-    async setQuota(plugin, quota) {
-      await sql`${quotaRow(plugin, quota)}
-        on conflict (plugin_name) do update set max_bytes = excluded.max_bytes, max_keys = excluded.max_keys`.execute(
-        db,
-      );
+      const { bytes, keys } = (await usageOf(plugin)) ?? { bytes: 0, keys: 0 };
+      const quota = quotaOf(plugin);
+      return { bytes, keys, maxBytes: quota.bytes, maxKeys: quota.keys };
     },
 
     async dropPlugin(plugin, on = db) {
+      written.delete(plugin);
       // A write that comes in between leaves its row and its count: then once more, until the quota row can go too.
       const gone = async (): Promise<boolean> => {
         await on.deleteFrom('plugin_storage').where('plugin_name', '=', plugin).execute();

@@ -7,7 +7,10 @@ import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import { Answerer, type Resident } from '../../src/broker/answer.ts';
 import type { Room } from '../../src/broker/rooms.ts';
 import { createLog } from '../../src/log.ts';
+import type { AskedLimits } from '../../src/plugins/limits.ts';
 import { type FakeGuest, fakeGuest } from '../kit/fake-guest.ts';
+import { plainGate } from '../kit/gate.ts';
+import { testQuotas } from '../kit/quotas.ts';
 
 // Guest calls, with the host process taken as hostile (ADVERSARY 24-29).
 
@@ -31,7 +34,8 @@ const testContract = defineRoom({
 type Handler = (caller: Caller, input: { value?: unknown }) => unknown;
 
 /** An answerer over one room, whose `ask` does as it is told. */
-function rig(ask: Handler = (_caller, input) => ({ value: input.value ?? null })) {
+function rig(ask: Handler = (_caller, input) => ({ value: input.value ?? null }), limits: AskedLimits = {}) {
+  const { quotas } = testQuotas(limits);
   const logged: Record<string, unknown>[] = [];
   const denied: string[] = [];
   const callers: Caller[] = [];
@@ -62,10 +66,12 @@ function rig(ask: Handler = (_caller, input) => ({ value: input.value ?? null })
     },
   } as unknown as Room;
   const answerer = new Answerer([room], {
+    gate: plainGate(),
     log: createLog('info', { write: (line) => logged.push(JSON.parse(line)) }),
     residentOf: (isolate) => residents.get(isolate),
     onDenied: (resident, name) => denied.push(`${resident.plugin} ${name}`),
     onCall: () => undefined,
+    quotasOf: (plugin) => quotas.of(plugin),
   });
   const send = (to: FakeGuest, id: number, name: string, input: string | Buffer = '{}', oneway = false) =>
     answerer.onCall(to.guest, { id, name: `"test.${name}"`, input: Buffer.from(input), oneway });
@@ -188,12 +194,31 @@ describe('how many', () => {
     const guest = fakeGuest();
     const under = Array.from({ length: 256 }, (_, id) => send(guest, id, id === 0 ? 'ask' : 'hang'));
     await send(guest, 1_000, 'ask');
-    expect(guest.repliesTo(1_000)[0]?.error).toMatchObject({ code: 'quota_exceeded' });
+    expect(guest.repliesTo(1_000)[0]?.error).toMatchObject({
+      code: 'quota_exceeded',
+      extra: { limit: 'hostCallsInFlight', max: 256, resetsAt: null },
+    });
     gate.resolve({ value: null });
     await under[0];
     await send(guest, 1_001, 'guarded');
     expect(guest.repliesTo(1_001)[0]?.error?.code).toBe('permission_denied');
     answerer.onGone(guest.guest);
+  });
+
+  test('calls may come in a minute is limited by capability, known or not, and another plugin has its own', async () => {
+    const { send, answerer, callers } = rig(undefined, { hostCallsPerMinute: { default: 3 } });
+    const [first, second] = [fakeGuest({}, 1), fakeGuest({}, 2)];
+    const unknown = (id: number) =>
+      answerer.onCall(first.guest, { id, name: '"no.call"', input: Buffer.from('{}'), oneway: false });
+    for (let id = 1; id <= 5; id += 1) await send(first, id, 'ask');
+    expect(callers).toHaveLength(3);
+    const extra = { limit: 'hostCallsPerMinute.test', max: 3, resetsAt: expect.stringMatching(/^\d{4}-.*Z$/) };
+    expect(first.repliesTo(4)[0]?.error).toMatchObject({ code: 'quota_exceeded', extra });
+    for (let id = 11; id <= 14; id += 1) await unknown(id);
+    expect(first.repliesTo(13)[0]?.error?.code).toBe('unknown_call');
+    expect(first.repliesTo(14)[0]?.error?.code).toBe('quota_exceeded');
+    await send(second, 1, 'ask');
+    expect(second.repliesTo(1)[0]?.error).toBeUndefined();
   });
 
   test('a call without an answer is told nothing, whatever comes of it', async () => {

@@ -6,6 +6,7 @@ import { Answerer } from '../../src/broker/answer.ts';
 import { CONTRACTS, createRooms, type Room, type RoomDeps } from '../../src/broker/rooms.ts';
 import { createLog } from '../../src/log.ts';
 import { fakeGuest, type Reply } from '../kit/fake-guest.ts';
+import { plainGate } from '../kit/gate.ts';
 import { looseParts } from './bounds.ts';
 import { ANY_JSON, NEEDED, SAMPLES } from './samples.ts';
 
@@ -20,6 +21,7 @@ const unreachable = (): never => {
 const untouchable = new Proxy(Object.assign(unreachable, {}), { get: () => untouchable }) as never;
 const rooms = createRooms({
   api: { registrations: untouchable, checkSchema: unreachable },
+  budget: { budget: unreachable },
   config: { current: unreachable },
   events: { registrations: untouchable, publish: unreachable },
   fetch: { log: createLog('silent') },
@@ -49,10 +51,12 @@ async function call(
 ): Promise<Reply & { readonly denied: string[] }> {
   const denied: string[] = [];
   const answerer = new Answerer(only, {
+    gate: plainGate(),
     log: createLog('silent'),
     residentOf: () => ({ plugin: 'caller', version: '1.0.0', grants }),
     onDenied: (_resident, denial) => denied.push(denial),
     onCall: () => undefined,
+    quotasOf: () => ({ countCall: () => undefined, beginCall: () => undefined, endCall: () => undefined }),
   });
   const { guest, reply } = fakeGuest();
   const bytes = Buffer.from(typeof input === 'string' ? input : JSON.stringify(input));

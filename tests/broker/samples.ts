@@ -11,6 +11,7 @@ export const SAMPLES: Readonly<Record<string, unknown>> = {
     summary: null,
   },
   'api.unregister': { id: 1 },
+  'budget.get': { limit: 'timers' },
   'config.get': {},
   'events.on': { pattern: 'user.created', once: false, handler: 1 },
   'events.off': { id: 1 },

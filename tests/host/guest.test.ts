@@ -146,10 +146,11 @@ describe('the end of an isolate', () => {
     ['disposed', 'plugin_unavailable'],
   ] as const)('%s: whoever waits hears %s, and the owner once', async (reason, code) => {
     const gone: string[] = [];
-    const { guest } = fakeGuest({ onGone: (_guest, why) => gone.push(why) });
+    const { guest } = fakeGuest({ onGone: (_guest, loss) => gone.push(loss.reason) });
     const [work, idle] = [guest.invoke(REQUEST), guest.idle()];
-    guest.onGone(reason, null);
-    guest.onGone(reason, null);
+    const loss = { reason, error: null, verdict: 'bystander', detail: 'a test' } as const;
+    guest.onGone(loss);
+    guest.onGone(loss);
     expect(await outcome(work)).toMatchObject({ code });
     await idle;
     expect(gone).toEqual([reason]);

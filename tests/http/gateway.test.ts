@@ -52,7 +52,8 @@ function rig(answer: string | (() => Promise<InvokeAnswer>), route: Partial<Rout
     name: 'target',
     guest,
     registrations,
-    limits: { wallMsPerCall: 1_000 },
+    limits: { wallMsPerCall: 1_000, responseBytes: 1_000 },
+    admit: () => undefined,
     parts: { log: (_level: string, message: string) => told.push(message) },
   } as unknown as Instance;
   const plugin = new Plugin({ name: 'target' } as PluginRow, null, null);
@@ -66,6 +67,7 @@ function rig(answer: string | (() => Promise<InvokeAnswer>), route: Partial<Rout
     auth,
     log: createLog('info', { write: (line) => logged.push(JSON.parse(line)) }),
     metrics: createMetrics(),
+    switches: { isOff: () => false },
     trustProxy: 0,
   });
   const get: Rig['get'] = (path, init) => {
@@ -149,12 +151,21 @@ describe('an answer that is not valid is 502, and said in the log of the plugin'
     ['a header value without end', head(200, [['x', 'y'.repeat(20_000)]])],
     ['too many headers', head(200, Array(201).fill(['x', 'y']))],
     ['a stream that is no number', head(200, [], { stream: 'x' })],
+    ['a stream beyond all ids', head(200, [], { stream: 1e300 })],
   ])('%s', async (_what, text) => {
     const { get, told } = rig(text);
     const response = await get('/api/plugins/target/x');
     expect(response?.status).toBe(502);
     expect(await response?.json()).toMatchObject({ code: 'plugin_bad_answer' });
     expect(told).toEqual(['A handler gave an answer that is not valid']);
+  });
+
+  test('a stream that another answer is made of already', async () => {
+    const { get, told, logged } = rig(head(200, [], { stream: 5 }));
+    const [first, second] = [await get('/api/plugins/target/x'), await get('/api/plugins/target/x')];
+    expect([first?.status, second?.status]).toEqual([200, 502]);
+    expect([told.length, logged.length]).toEqual([1, 0]);
+    await first?.body?.cancel();
   });
 
   test('a character that no header can carry is an error too, and not of the core alone', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { RateWindows } from '../../src/http/rate-windows.ts';
+import { quotaHeaders, RateWindows } from '../../src/http/rate-windows.ts';
 
 test('counts down to the limit, and one more is negative', () => {
   const windows = new RateWindows(2, 1_000);
@@ -20,4 +20,23 @@ test('many callers do not grow it without end', () => {
   for (let caller = 0; caller < 10_001; caller += 1) windows.spend(`caller-${caller}`, 1);
   // The first was forgotten with the rest.
   expect(windows.spend('first', 2).remaining).toBe(0);
+});
+
+test('a quota of the plugin is named, with its size and when to come again', () => {
+  const resetsAt = new Date(10_500).toISOString();
+  expect(quotaHeaders({ limit: 'cpuMsPerMinute', max: 30_000, resetsAt }, 1_000)).toEqual({
+    retryAfter: 10,
+    rateLimit: {
+      'ratelimit-policy': '"cpuMsPerMinute";q=30000;w=60;qu="cpu-ms"',
+      ratelimit: '"cpuMsPerMinute";r=0;t=10',
+    },
+  });
+  expect(quotaHeaders({ limit: 'callsInFlight', max: 8, resetsAt: null })).toEqual({
+    retryAfter: 1,
+    rateLimit: {
+      'ratelimit-policy': '"callsInFlight";q=8;qu="concurrent-requests"',
+      ratelimit: '"callsInFlight";r=0;t=1',
+    },
+  });
+  expect(quotaHeaders({})).toBeNull();
 });

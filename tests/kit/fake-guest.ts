@@ -38,6 +38,8 @@ export function fakeGuest(events: Partial<GuestEvents> = {}, id = 1): FakeGuest 
       if (kind === KIND.reply) waiting.get(messageId)?.(toReply(frame));
     },
     close: () => undefined,
+    busyMs: 0,
+    congestion: () => null,
   };
   const nothing = (): void => undefined;
   const guest = new Guest(id, channel, {

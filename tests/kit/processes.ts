@@ -37,12 +37,17 @@ export function descendantsOf(pid: number): Process[] {
   return found;
 }
 
-/** The Node process of the isolate host that a core runs at the moment. */
-export function isolateHostOf(core: number): number | null {
-  const host = descendantsOf(core).find(
+/** The Node processes of the isolate hosts that a core runs at the moment. */
+export function isolateHostsOf(core: number): number[] {
+  const hosts = descendantsOf(core).filter(
     ({ command }) => /\/node .*runtime\/main\.ts/.test(command) && !/^\S*bwrap /.test(command),
   );
-  return host?.pid ?? null;
+  return hosts.map(({ pid }) => pid);
+}
+
+/** The first of them; null when there is none. */
+export function isolateHostOf(core: number): number | null {
+  return isolateHostsOf(core)[0] ?? null;
 }
 
 /** Those of the processes that are still there. */

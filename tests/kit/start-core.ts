@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,10 @@ export interface StartOptions {
   readonly dataDir?: string;
   /** The embedded server starts slower than a new database of the test server takes, which is the default. */
   readonly database?: 'shared' | 'embedded';
+  /** What the core is started through: a command in front of its own, and what that gets as descriptors from 4 on. */
+  readonly through?: { readonly command: readonly string[]; readonly descriptors?: readonly number[] };
+  /** Another account to run as, and a Bun that it can reach. */
+  readonly user?: { readonly uid: number; readonly bun: string };
 }
 
 export interface RunningCore extends Api, AsyncDisposable {
@@ -42,11 +46,13 @@ export interface RunningCore extends Api, AsyncDisposable {
 
 /** Starts the whole product as a process of its own: free port, no more environment than is given. */
 export async function startCore(options: StartOptions = {}): Promise<RunningCore> {
-  const { env = {}, pluginDirs = [], database = 'shared' } = options;
+  const { env = {}, pluginDirs = [], database = 'shared', through, user } = options;
   const home = await mkdtemp(join(tmpdir(), 'streamspace-core-'));
   const dataDir = options.dataDir ?? join(home, 'data');
   const db = database === 'shared' ? await testDatabase() : null;
-  const child = Bun.spawn([process.execPath, join(ROOT, 'src/main.ts')], {
+  if (user !== undefined) await chown(home, user.uid, user.uid);
+  const bun = user?.bun ?? process.execPath;
+  const child = Bun.spawn([...(through?.command ?? []), bun, join(ROOT, 'src/main.ts')], {
     cwd: home,
     env: {
       PATH: process.env.PATH ?? '',
@@ -59,9 +65,8 @@ export async function startCore(options: StartOptions = {}): Promise<RunningCore
       ...(db === null ? {} : { DATABASE_URL: urlOf(db.address as DbSocket) }),
       ...env,
     },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'inherit',
+    stdio: ['ignore', 'pipe', 'inherit', 'ignore', ...(through?.descriptors ?? [])],
+    ...(user === undefined ? {} : { uid: user.uid, gid: user.uid }),
   });
   const janitor = hireJanitor(child.pid, home);
   const log = readLog(child.stdout);

@@ -2,19 +2,29 @@ import { afterEach, beforeEach, describe, expect, jest, test } from 'bun:test';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import { createLog } from '../../src/log.ts';
 import type { PluginLogLimits } from '../../src/plugins/log-limits.ts';
-import { createPluginLogs, type LogEntry, type PluginLogs } from '../../src/plugins/plugin-log.ts';
+import { createPluginLogs, type LogEntry, type LogRate, type PluginLogs } from '../../src/plugins/plugin-log.ts';
 import { createRedactor } from '../../src/secrets/redact.ts';
+import { type TestQuotas, testQuotas } from '../kit/quotas.ts';
 
 const LIMITS: PluginLogLimits = {
   keptLines: 10,
   keptChars: 50_000,
-  linesPerSecond: 10,
-  burst: 100,
   readerLines: 5,
   readers: 3,
 };
 
-function logs(limits: Partial<PluginLogLimits> = {}): { logs: PluginLogs; lines: () => Record<string, unknown>[] } {
+interface Rig {
+  readonly logs: PluginLogs;
+  readonly lines: () => Record<string, unknown>[];
+  readonly tested: TestQuotas;
+}
+
+function logs({ perMinute = 100, ...limits }: Partial<PluginLogLimits> & { perMinute?: number } = {}): Rig {
+  const tested = testQuotas({ logLinesPerMinute: perMinute });
+  const rate: LogRate = {
+    mayLog: (plugin, from) => tested.quotas.of(plugin).mayLog(from),
+    max: () => perMinute,
+  };
   let text = '';
   const log = createLog('debug', {
     write: (line: string) => {
@@ -24,7 +34,8 @@ function logs(limits: Partial<PluginLogLimits> = {}): { logs: PluginLogs; lines:
   const redactor = createRedactor();
   redactor.set('p', ['hunter2-hunter2', '123456789']);
   return {
-    logs: createPluginLogs({ log, redactor, limits: { ...LIMITS, ...limits } }),
+    logs: createPluginLogs({ log, redactor, rate, limits: { ...LIMITS, ...limits } }),
+    tested,
     lines: () =>
       text
         .split('\n')
@@ -180,30 +191,39 @@ describe('rate', () => {
   });
 
   test('a flood is dropped, and one line a second says how much of it', () => {
-    const { logs: kept, lines } = logs();
+    const { logs: kept, lines } = logs({ perMinute: 100 });
     for (let i = 0; i < 5_000; i += 1) kept.write('p', info(`line ${i}`));
     expect(lines()).toHaveLength(100);
     jest.advanceTimersByTime(1_000);
-    expect(messages(kept.read('p', { limit: 1 }))).toEqual([
-      '4900 lines were dropped: more than 10 a second (100 at once)',
-    ]);
-    for (let i = 0; i < 30; i += 1) kept.write('p', info('again'));
+    const notice = '4900 lines were dropped: more than 100 a minute (logLinesPerMinute)';
+    expect(messages(kept.read('p', { limit: 1 }))).toEqual([notice]);
+    for (let i = 0; i < 20; i += 1) kept.write('p', info('again'));
     jest.advanceTimersByTime(1_000);
-    expect(lines()).toHaveLength(100 + 1 + 10 + 1);
+    expect(lines()).toHaveLength(100 + 2);
     expect(lines().at(-1)?.msg).toStartWith('20 lines were dropped');
     jest.advanceTimersByTime(10_000);
-    expect(lines()).toHaveLength(112);
+    expect(lines()).toHaveLength(102);
   });
 
-  test('the rate comes back, up to the burst', () => {
-    const { logs: kept, lines } = logs({ burst: 3 });
-    for (let i = 0; i < 3; i += 1) kept.write('p', info('first'));
-    jest.advanceTimersByTime(200);
-    for (let i = 0; i < 2; i += 1) kept.write('p', info('second'));
-    expect(lines()).toHaveLength(5);
-    jest.advanceTimersByTime(60_000);
-    for (let i = 0; i < 3; i += 1) kept.write('p', info('third'));
-    expect(lines()).toHaveLength(8);
+  test('comes back with the next minute', () => {
+    const { logs: kept, lines, tested } = logs({ perMinute: 3 });
+    for (let i = 0; i < 4; i += 1) kept.write('p', info('first'));
+    tested.now = 59_999;
+    kept.write('p', info('second'));
+    expect(lines()).toHaveLength(3);
+    tested.now = 60_000;
+    for (let i = 0; i < 4; i += 1) kept.write('p', info('third'));
+    expect(lines()).toHaveLength(6);
+  });
+
+  test('a flood of the plugin leaves room for what the core says of it, which has its end too', () => {
+    const { logs: kept, lines } = logs({ perMinute: 3 });
+    for (let i = 0; i < 10; i += 1) kept.write('p', { ...info('flood'), isolate: 1 });
+    for (let i = 0; i < 10; i += 1) kept.write('p', info('the isolate was lost'));
+    expect(lines().map(({ msg }) => msg)).toEqual([
+      ...Array(3).fill('flood'),
+      ...Array(3).fill('the isolate was lost'),
+    ]);
   });
 
   test('one plugin does not use up the rate of another', () => {

@@ -56,7 +56,8 @@ describe('events broker', () => {
     await emit(billing);
     await expect(emit(billing)).rejects.toMatchObject({
       code: 'quota_exceeded',
-      message: expect.stringMatching(/^More than 2 events a minute; free again in \d+ s$/),
+      message: expect.stringMatching(/^More than 2 events a minute; it resets at \S+Z$/),
+      extra: { limit: 'emitsPerMinute', max: 2, resetsAt: expect.stringMatching(/Z$/) },
     });
     // A reload does not reset it, and others have their own.
     await expect(emit(testCaller({ plugin: 'billing', isolate: 9 }).caller)).rejects.toMatchObject({

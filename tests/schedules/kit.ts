@@ -48,7 +48,6 @@ export class FakeClock implements Clock {
 
 export interface Run {
   readonly plugin: string;
-  readonly handler: number;
   readonly name: string;
   readonly scheduledAt: string;
   readonly catchUp: boolean;
@@ -78,8 +77,8 @@ export function schedulesRig(
     log: createLog('fatal'),
     limits: { ...SCHEDULE_LIMITS, drainMs: 1_000, ...limits },
     runner: {
-      run(plugin, handler, job, signal) {
-        const info = { plugin, handler, ...job, signal };
+      run(plugin, job, signal) {
+        const info = { plugin, ...job, signal };
         runs.push(info);
         return run(info);
       },

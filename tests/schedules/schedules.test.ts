@@ -39,14 +39,14 @@ function heldRuns() {
 }
 
 describe('a tick', () => {
-  test('runs the handler at each time of the pattern, no sooner', async () => {
+  test('runs the job at each time of the pattern, no sooner', async () => {
     const { schedules, clock, runs, times } = rig('2026-01-01T12:00:30Z');
-    await schedules.replace('billing', [job({ handler: 7 })]);
+    await schedules.replace('billing', [job()]);
     clock.to('2026-01-01T12:04:59.999Z');
     expect(runs).toEqual([]);
     clock.to('2026-01-01T12:05:00Z');
     expect(runs).toMatchObject([
-      { plugin: 'billing', handler: 7, name: 'poll', scheduledAt: '2026-01-01T12:05:00.000Z', catchUp: false },
+      { plugin: 'billing', name: 'poll', scheduledAt: '2026-01-01T12:05:00.000Z', catchUp: false },
     ]);
     await flush();
     clock.to('2026-01-01T12:10:00Z');
@@ -129,8 +129,8 @@ describe('overlap', () => {
 });
 
 describe('a reload', () => {
-  test('keeps the beat of an equal job and swaps its handler at once', async () => {
-    const { schedules, clock, runs, times } = rig('2026-01-01T12:00:00Z');
+  test('keeps the beat of an equal job, whatever its handler', async () => {
+    const { schedules, clock, times } = rig('2026-01-01T12:00:00Z');
     const when = { everyMs: 300_000 };
     await schedules.replace('billing', [job({ when, handler: 1 })]);
     clock.to('2026-01-01T12:04:00Z');
@@ -140,7 +140,6 @@ describe('a reload', () => {
     await flush();
     clock.to('2026-01-01T12:10:00Z');
     expect(times()).toEqual(['12:05:00', '12:10:00']);
-    expect(runs.map(({ handler }) => handler)).toEqual([2, 2]);
   });
 
   test('in the very moment of a tick neither loses nor doubles it', async () => {

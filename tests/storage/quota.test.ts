@@ -1,13 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { sql } from 'kysely';
+import type { StorageQuota } from '../../sandbox-apis/storage/limits.ts';
 import { createStore, type Store } from '../../src/storage/store.ts';
 import { type TestDatabase, testDatabase } from '../kit/postgres.ts';
 
 let database: TestDatabase;
 let store: Store;
+/** What plugins get that have no quota of their own here. */
+const USUAL: StorageQuota = { bytes: 10_000, keys: 50 };
+const quotas = new Map<string, StorageQuota>();
 beforeAll(async () => {
   database = await testDatabase();
-  store = createStore(database.db, { bytes: 10_000, keys: 50 });
+  store = createStore(database.db, (plugin) => quotas.get(plugin) ?? USUAL);
 });
 afterAll(() => database.drop());
 
@@ -39,11 +43,14 @@ test('usage follows every kind of write', async () => {
 test('growth over the bytes is refused and changes nothing; shrinking and reading go on', async () => {
   await set('bytes', 'a', text(9_000));
   const { version } = (await store.get('bytes', 'a')) ?? { version: 0 };
-  await expect(set('bytes', 'b', text(2_000))).rejects.toMatchObject({ code: 'quota_exceeded' });
+  await expect(set('bytes', 'b', text(2_000))).rejects.toMatchObject({
+    code: 'quota_exceeded',
+    extra: { limit: 'storageBytes', max: 10_000, resetsAt: null },
+  });
   await expect(set('bytes', 'a', text(11_000))).rejects.toMatchObject({ code: 'quota_exceeded' });
   expect(await store.get('bytes', 'b')).toBeNull();
   expect((await store.get('bytes', 'a'))?.version).toBe(version);
-  await store.setQuota('bytes', { bytes: 1_000, keys: 50 });
+  quotas.set('bytes', { bytes: 1_000, keys: 50 });
   await set('bytes', 'a', text(8_000));
   await expect(set('bytes', 'a', text(8_001))).rejects.toMatchObject({ code: 'quota_exceeded' });
   expect(await store.delete('bytes', 'a')).toBe(true);
@@ -58,7 +65,12 @@ test('concurrent writers never pass the keys, and use them up', async () => {
   }
   expect(await store.usage('keys')).toMatchObject(await counted('keys'));
   expect((await store.usage('keys')).keys).toBe(50);
-  await expect(store.increment('keys', 'another', 1)).rejects.toMatchObject({ code: 'quota_exceeded' });
+  await expect(store.increment('keys', 'another', 1)).rejects.toMatchObject({
+    code: 'quota_exceeded',
+    extra: { limit: 'storageKeys', max: 50 },
+  });
+  quotas.set('keys', { bytes: 10_000, keys: 51 });
+  expect(await store.increment('keys', 'another', 1)).toBe(1);
 });
 
 test('concurrent writers never pass the bytes', async () => {
@@ -90,7 +102,7 @@ test('expired keys make room for new ones without waiting for the sweeper', asyn
 });
 
 test('numbers that are short in JSON and long in Postgres cannot blow a value up', async () => {
-  const roomy = createStore(database.db, { bytes: 1e9, keys: 50 });
+  const roomy = createStore(database.db, () => ({ bytes: 1e9, keys: 50 }));
   const json = `[${Array.from({ length: 4_000 }, () => '1e308').join()}]`;
   await expect(roomy.set('blow', 'k', json, {})).rejects.toMatchObject({ code: 'payload_too_large' });
   expect(await roomy.usage('blow')).toMatchObject({ bytes: 0, keys: 0 });
@@ -98,7 +110,6 @@ test('numbers that are short in JSON and long in Postgres cannot blow a value up
 
 test('dropPlugin leaves nothing, also of its quota, and nothing of others goes', async () => {
   await set('drop', 'k', 1);
-  await store.setQuota('drop', { bytes: 5, keys: 5 });
   await set('drop-not', 'k', 1);
   await store.dropPlugin('drop');
   expect(await store.get('drop', 'k')).toBeNull();

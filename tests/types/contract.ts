@@ -84,6 +84,7 @@ export function stateOf(state: PluginState): string {
     case 'quarantined':
       return state.reason;
     case 'installed':
+    case 'hibernated':
     case 'loading':
       // @ts-expect-error nothing failed
       return state.failure;

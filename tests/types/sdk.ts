@@ -8,7 +8,7 @@ interface Config {
 }
 
 export default definePlugin<Config>({
-  onLoad({ api, config, events, storage, scheduler, plugins, secrets, log, fetch }) {
+  onLoad({ api, budget, config, events, storage, scheduler, plugins, secrets, log, fetch }) {
     const channel: string = config.channel;
     // @ts-expect-error the configuration is read-only
     config.channel = channel;
@@ -93,6 +93,12 @@ export default definePlugin<Config>({
     void secret;
     // @ts-expect-error secrets are not written by plugins
     void secrets.set('password', 'x');
+
+    const all: Promise<readonly { readonly used: number | null }[]> = budget.get();
+    const one: Promise<{ readonly limit: string; readonly resetsAt: string | null }> = budget.get('timers');
+    void [all, one];
+    // @ts-expect-error limits are not set by plugins
+    void budget.set('timers', 5);
 
     // @ts-expect-error a line has a message
     log.info();

@@ -55,4 +55,10 @@ export function extract(body: unknown): Extracted {
   return { payload: textOf(`${body}`), type: TEXT };
 }
 
-const textOf = (text: string): Payload => textPayload(StringIsWellFormed(text) ? text : StringToWellFormed(text));
+/** Characters of a text body: it is held twice while it is sent, and looked at here. What is larger is streamed. */
+export const MAX_TEXT = 32 * 1024 * 1024;
+
+function textOf(text: string): Payload {
+  if (text.length > MAX_TEXT) throw new RangeError(`The body is longer than ${MAX_TEXT} characters: use a stream`);
+  return textPayload(StringIsWellFormed(text) ? text : StringToWellFormed(text));
+}

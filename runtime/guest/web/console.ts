@@ -1,3 +1,4 @@
+import { showable } from '../../../sandbox-apis/_kit/json.ts';
 import { heavy } from './heavy.ts';
 import { ArrayJoin, MapGet, MapSet, MathMin, StringSlice } from './intrinsics.ts';
 import { primitives } from './runtime-hooks.ts';
@@ -14,22 +15,24 @@ const counts = new Map<string, number>();
 const starts = new Map<string, number>();
 let indent = '';
 
-const text = (value: unknown): string => (typeof value === 'string' ? value : heavy.inspect().inspect(value));
+const text = (value: unknown): string => (typeof value === 'string' ? showable(value) : heavy.inspect().inspect(value));
+
+const plain = (value: unknown): string => showable(String(value));
 
 function substitute(kind: string, value: unknown): string {
   switch (kind) {
     case 's':
-      return typeof value === 'bigint' ? `${value}n` : typeof value === 'object' ? text(value) : String(value);
+      return typeof value === 'bigint' ? `${value}n` : typeof value === 'object' ? text(value) : plain(value);
     case 'd':
     case 'i':
       if (typeof value === 'bigint') return `${value}n`;
       return typeof value === 'object' || typeof value === 'symbol'
         ? 'NaN'
-        : String(kind === 'i' ? Number.parseInt(String(value), 10) : Number(value));
+        : String(kind === 'i' ? Number.parseInt(plain(value), 10) : Number(plain(value)));
     case 'f':
       return typeof value === 'symbol'
         ? 'NaN'
-        : String(Number.parseFloat(typeof value === 'object' ? '' : String(value)));
+        : String(Number.parseFloat(typeof value === 'object' ? '' : plain(value)));
     case 'c':
       return '';
     default:
@@ -42,7 +45,7 @@ function format(args: readonly unknown[]): string {
   const first = args[0];
   const parts: string[] = [];
   let next = 1;
-  if (typeof first === 'string' && args.length > 1 && first.includes('%')) {
+  if (typeof first === 'string' && args.length > 1 && showable(first) === first && first.includes('%')) {
     parts[0] = first.replace(/%([sdifoOcj%])/g, (whole, kind: string) => {
       if (kind === '%') return '%';
       return next < args.length ? substitute(kind, args[next++]) : whole;
@@ -59,7 +62,7 @@ function write(level: Level, message: string): void {
   primitives().console(level, whole.length > MAX_MESSAGE ? `${StringSlice(whole, 0, MAX_MESSAGE)}…` : whole);
 }
 
-const label = (value: unknown): string => (value === undefined ? 'default' : String(value));
+const label = (value: unknown): string => (value === undefined ? 'default' : plain(value));
 
 function remember<T>(map: Map<string, T>, key: string, value: T): void {
   if (map.size < MAX_LABELS || map.has(key)) MapSet(map, key, value);

@@ -6,13 +6,14 @@ import { EventTarget } from './event-target.ts';
 import { Headers } from './headers.ts';
 import { heavy } from './heavy.ts';
 import { isRequest, isResponse, makeRequest, makeResponse, readRequest, readResponse } from './http.ts';
+import { ObjectDefineProperty } from './intrinsics.ts';
 import { decodeLatin1, encodeLatin1 } from './latin1.ts';
 import { defineClass, defineGlobal, defineLazy, named } from './lazy.ts';
 import { makePerformance, Navigator, navigator, Performance } from './performance.ts';
 import { Request } from './request.ts';
 import { Response } from './response.ts';
 import { setPrimitives } from './runtime-hooks.ts';
-import { clearInterval, clearTimeout, count, fire, queueMicrotask, setInterval, setTimeout } from './timers.ts';
+import { allow, clearInterval, clearTimeout, count, fire, queueMicrotask, setInterval, setTimeout } from './timers.ts';
 
 /** What the web platform needs of the bridge. */
 export interface Primitives {
@@ -32,7 +33,7 @@ export interface Primitives {
 }
 
 export interface WebInternals {
-  readonly timers: { fire(): void; count(): number };
+  readonly timers: { fire(): void; count(): number; allow(most: number): void };
   readonly http: {
     readonly makeRequest: typeof makeRequest;
     readonly readResponse: typeof readResponse;
@@ -40,6 +41,10 @@ export interface WebInternals {
     readonly readRequest: typeof readRequest;
     readonly isResponse: typeof isResponse;
     readonly isRequest: typeof isRequest;
+    /** Query parameters of a URL, by name; of those that are there twice the last. */
+    queryOf(url: string): Record<string, string>;
+    bytesOf(latin1: string): Uint8Array<ArrayBuffer>;
+    encode(text: string): Uint8Array<ArrayBuffer>;
   };
   readonly abort: {
     /** A controller whose signal is made when it is first asked for. */
@@ -50,6 +55,14 @@ export interface WebInternals {
   readonly latin1: { encode(bytes: Uint8Array): string; decode(text: string): Uint8Array };
   /** The streams library itself, evaluated at the first call: the global names are the guest's to replace. */
   streams(): ReturnType<typeof heavy.streams>;
+}
+
+function queryOf(url: string): Record<string, string> {
+  const query: Record<string, string> = {};
+  new (heavy.url().URL)(url).searchParams.forEach((value, name) => {
+    ObjectDefineProperty(query, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+  });
+  return query;
 }
 
 function defineFunctions(functions: Readonly<Record<string, (...args: never[]) => unknown>>): void {
@@ -110,8 +123,18 @@ export function installWeb(primitives: Primitives): WebInternals {
   );
 
   return {
-    timers: { fire, count },
-    http: { makeRequest, readResponse, makeResponse, readRequest, isResponse, isRequest },
+    timers: { fire, count, allow },
+    http: {
+      makeRequest,
+      readResponse,
+      makeResponse,
+      readRequest,
+      isResponse,
+      isRequest,
+      queryOf,
+      bytesOf: decodeLatin1,
+      encode: (text) => heavy.encoding().utf8Encode(text),
+    },
     abort: {
       make: () => ({ controller: new AbortController() as unknown as globalThis.AbortController }),
       subscribe: (signal, run) => onAbort(signal as unknown as AbortSignal, run),

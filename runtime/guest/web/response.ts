@@ -1,4 +1,5 @@
-import { extract } from './body-init.ts';
+import { assertSize } from '../../../sandbox-apis/_kit/json.ts';
+import { extract, MAX_TEXT } from './body-init.ts';
 import { find, type Pair } from './header-list.ts';
 import { Headers, listOf, viewHeaders } from './headers.ts';
 import { heavy } from './heavy.ts';
@@ -108,6 +109,7 @@ export class Response {
 
   /** An answer of a value as JSON. */
   static json(value: unknown, init?: ResponseInit): Response {
+    assertSize(value, MAX_TEXT);
     const text = JsonStringify(value) as string | undefined;
     if (text === undefined) throw new TypeError('The value has no JSON form');
     return new Response(stateOf(init, textPayload(text), 'application/json'), INTERNAL);

@@ -3,8 +3,8 @@ import { MapDelete, MapGet, MapSet, MathMax, PromiseResolve, PromiseThen, Reflec
 import { primitives } from './runtime-hooks.ts';
 import { type Timer, TimerQueue } from './timer-queue.ts';
 
-/** Timers that may wait at a time; one more is a QuotaExceededError. */
-const MAX_TIMERS = 10_000;
+/** Timers that may wait at a time; one more is a QuotaExceededError. The plugin's own limit comes with its load. */
+let mostTimers = 10_000;
 /** From this depth of timers set by timers on, they wait at least 4 ms, as the HTML standard says. */
 const NESTING_LIMIT = 5;
 const NESTED_MS = 4;
@@ -34,8 +34,8 @@ function arm(now: number): void {
 }
 
 function start(run: () => void, ms: number, repeat: boolean): Timer {
-  if (queue.size >= MAX_TIMERS) {
-    throw domError(`More than ${MAX_TIMERS} timers are waiting`, 'QuotaExceededError');
+  if (queue.size >= mostTimers) {
+    throw domError(`The limit timers (${mostTimers}) is used up: as many wait`, 'QuotaExceededError');
   }
   const now = primitives().monotonic();
   const timer: Timer = {
@@ -86,6 +86,11 @@ function again(timer: Timer, every: number): void {
   timer.order = ++lastOrder;
   (timer as { nesting: number }).nesting = timer.nesting + 1;
   queue.add(timer);
+}
+
+/** Sets how many may wait at a time. */
+export function allow(most: number): void {
+  mostTimers = most;
 }
 
 /** How many timers wait. */

@@ -1,15 +1,26 @@
+import type { Config } from '../../config.ts';
 import { detectLayers } from '../../host/confinement.ts';
+import { isBare } from '../../host/policy.ts';
 import type { Finding } from './check.ts';
 
 /** How well the isolate host can be locked in here; the best layer that works is the one that is used. */
-export function checkConfinement(): Finding {
+export function checkConfinement({ allowUnconfined }: Pick<Config, 'allowUnconfined'>): Finding {
+  const name = 'confinement';
   const layers = detectLayers();
-  const best = layers.find(({ available }) => available);
   const missing = layers.filter(({ available }) => !available).map(({ layer, detail }) => `${layer}: ${detail}`);
-  if (best === undefined) {
-    return { name: 'confinement', state: 'fail', detail: missing.join('; '), help: 'Run the core on Linux.' };
-  }
+  const best = layers.find(({ available }) => available);
+  if (best === undefined) return { name, state: 'fail', detail: missing.join('; '), help: 'Run the core on Linux.' };
+
   const detail = `${best.layer}: ${best.detail}`;
-  if (best.layer !== 'permission') return { name: 'confinement', state: 'ok', detail };
-  return { name: 'confinement', state: 'warn', detail, help: missing.join('; ') };
+  const help = missing.length === 0 ? {} : { help: `Better: ${missing.join('; ')}` };
+  const problem = isBare(best) ? 'uploaded plugins are refused' : null;
+  if (allowUnconfined) {
+    const set = 'STREAMSPACE_ALLOW_UNCONFINED is set';
+    const meaning = problem === null ? 'it is not needed here' : 'uploaded plugins run all the same';
+    return { name, state: 'warn', detail: `${detail}; WARNING: ${set}: ${meaning}`, ...help };
+  }
+  if (problem !== null) return { name, state: 'warn', detail: `${detail}; ${problem}`, ...help };
+  // Without a filter a hole in the kernel is within reach; the layer holds nevertheless.
+  if (!best.seccomp) return { name, state: 'warn', detail, ...help };
+  return { name, state: 'ok', detail: missing.length === 0 ? detail : `${detail}; better: ${missing.join('; ')}` };
 }

@@ -89,6 +89,16 @@ describe('timers', () => {
     expect(await run(code)).toEqual([10_000, 'QuotaExceededError', 22, true, 10_000]);
   });
 
+  test('the limit of the plugin is kept, and a timer that ends makes room', async () => {
+    const code = `__test.web.timers.allow(3); const made = []; let refused = 0; let why;
+      const tryOne = (make) => { try { made.push(make()) } catch (e) { refused++; why = e.message } };
+      for (let i = 0; i < 1e5; i++) tryOne(() => i % 2 ? setTimeout(() => {}, 50) : setInterval(() => {}, NaN));
+      clearInterval(made[0]); tryOne(() => setTimeout(() => {}, -1)); tryOne(() => setTimeout(() => {}, 2 ** 32));
+      return [made.length, refused, why, __test.web.timers.count()]`;
+    const message = 'The limit timers (3) is used up: as many wait';
+    expect(await run(code)).toEqual([4, 1e5 - 3 + 1, message, 3]);
+  });
+
   test('ten thousand are cleared in any order', async () => {
     const code = `const seen = []; const ids = [];
       for (let i = 0; i < 10000; i++) ids.push(setTimeout(() => seen.push(i), (i * 7919) % 10007));

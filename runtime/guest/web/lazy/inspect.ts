@@ -1,3 +1,4 @@
+import { showable } from '../../../../sandbox-apis/_kit/json.ts';
 import { DOMException } from './dom-exception.ts';
 
 /** How much of a value is shown; what is beyond is counted or replaced by `…`. */
@@ -11,7 +12,8 @@ interface State {
 }
 
 const quote = (text: string): string => {
-  const cut = text.length > LIMITS.text ? `${text.slice(0, LIMITS.text)}…` : text;
+  const shown = showable(text);
+  const cut = shown.length > LIMITS.text ? `${shown.slice(0, LIMITS.text)}…` : shown;
   return JSON.stringify(cut);
 };
 
@@ -62,9 +64,11 @@ function errorPart(error: object, key: string): string {
 
 function errorText(error: object, state: State): string {
   const name = errorPart(error, 'name') || 'Error';
-  const message = errorPart(error, 'message');
+  const said = errorPart(error, 'message');
+  const message = showable(said);
   const head = message === '' ? name : `${name}: ${message}`;
-  const stack = errorPart(error, 'stack');
+  // V8 puts the stack together at the first look, with the whole message at its head.
+  const stack = message === said ? errorPart(error, 'stack') : '';
   const text = stack.includes(message) && stack !== '' ? stack : head;
   const cause = Object.getOwnPropertyDescriptor(error, 'cause');
   const extra = Object.keys(error).filter((key) => key !== 'cause' && key !== 'stack' && key !== 'message');
