@@ -349,7 +349,7 @@ export class Guest {
 }
 
 /** What whoever waited is told: the plugin's own doing is an error of the plugin, the rest will pass. */
-function goneFailure({ reason, verdict }: Pick<Loss, 'reason' | 'verdict'>): CodedError {
+function goneFailure({ reason, verdict, detail }: Omit<Loss, 'underWay'>): CodedError {
   switch (reason) {
     case 'cpu':
       return new CodedError('plugin_deadline', 'The plugin ran longer than its CPU limit');
@@ -361,7 +361,7 @@ function goneFailure({ reason, verdict }: Pick<Loss, 'reason' | 'verdict'>): Cod
       return new CodedError('plugin_error', 'The plugin brought its isolate down');
     case 'host':
       return verdict === 'culprit'
-        ? new CodedError('plugin_error', 'The plugin brought its process down')
+        ? new CodedError('plugin_error', `The plugin brought its process down: ${detail}`)
         : unavailable();
     default:
       return unavailable();

@@ -50,10 +50,10 @@ export class MemoryWatch {
       (isolate) => rssBytes - (this.#began.get(isolate) ?? rssBytes) > 2 * limitOf(isolate) + HOST_LIMITS.growthBytes,
     );
     if (over.length > 0) {
-      return { detail: `it grew to ${megabytes(rssBytes)} while ${over.length} isolates ran`, isolates: over };
+      return { detail: `its memory grew to ${megabytes(rssBytes)} while it ran`, isolates: over };
     }
     if (rssBytes <= HOST_LIMITS.rssBytes) return null;
-    return { detail: `it takes ${megabytes(rssBytes)}`, isolates: this.#greediest() };
+    return { detail: `its process takes ${megabytes(rssBytes)} of memory`, isolates: this.#greediest() };
   }
 
   /** Who made most of the growth; those that made nearly as much are as suspect. */
