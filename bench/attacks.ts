@@ -19,11 +19,11 @@ import { median, quantile, short } from './stats.ts';
 
 const USAGE = 'Usage: bun bench/attacks.ts [--only TEXT] [--out FILE]\n';
 /** Milliseconds between two requests of a healthy plugin, and of each endpoint of the core. */
-const PACE_MS = { plugin: 100, health: 5, list: 25 } as const;
+const PACE_MS = { plugin: 100, health: 10, list: 100 } as const;
 /** The endpoint by which single attacks are judged: the cheapest, which waits for nothing but the core itself. */
 const HEALTH = 'GET /healthz';
 const LIST = 'GET /api/plugins';
-/** Milliseconds of the looks before and after an attack: 300 requests of HEALTH. */
+/** Milliseconds of the looks before and after an attack: 150 requests of HEALTH. */
 const LOOK_MS = 1_500;
 /** What the issue asks for. */
 const MOST_OUT_MS = 1_000;
@@ -100,13 +100,23 @@ function ofCore(reports: readonly TargetReport[]): Latencies {
   return { [HEALTH]: of(HEALTH), [LIST]: of(LIST) };
 }
 
-function judge(name: string, { load, stops, attack }: Outcome): void {
-  for (const { target, bad, outageMs } of load) {
-    for (const what of bad) problems.push(`${name}: ${what}`);
-    if (outageMs > MOST_OUT_MS) problems.push(`${name}: ${target} was out for ${Math.round(outageMs)} ms`);
+/** What the issue does not allow; one line for all that were out, with the longest. */
+function judge(name: string, { load, stops, attack, deaths, notices, others }: Outcome): void {
+  for (const what of load.flatMap(({ bad }) => bad)) problems.push(`${name}: ${what}`);
+  const out = load.filter(({ outageMs }) => outageMs > MOST_OUT_MS).sort((a, b) => b.outageMs - a.outageMs);
+  const [longest] = out;
+  if (longest !== undefined) {
+    const ms = Math.round(longest.outageMs);
+    problems.push(
+      `${name}: ${out.length} of ${load.length} were out for over ${MOST_OUT_MS} ms, ${longest.target} for ${ms}`,
+    );
   }
   const surprise = stops.filter((stop) => !attack.stops.includes(stop));
   if (surprise.length > 0) problems.push(`${name}: ended by ${surprise}`);
+  if (deaths.length > 0 && notices.every(({ stop }) => stop !== 'process')) {
+    problems.push(`${name}: nobody was blamed for the end of a process: ${deaths.join(', ')}`);
+  }
+  for (const { plugin, verdict } of others) problems.push(`${name}: ${plugin} was blamed as ${verdict}`);
 }
 
 function readMemory(): { core: number; hosts: number } {

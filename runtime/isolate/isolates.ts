@@ -34,6 +34,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 const REFILL_AFTER_MS = 20;
 /** Bytes of text moved through isolates after which their external strings are collected (DESIGN 6, last point). */
 const COLLECT_AFTER_BYTES = 64 * 1024 * 1024;
+/** Isolates that went, after which what they leave is collected: V8 does not see that its small handles hold much. */
+const COLLECT_AFTER_ISOLATES = 50;
 
 /** All isolates of this process, by their number. */
 export class Isolates {
@@ -50,6 +52,7 @@ export class Isolates {
   };
   #spare: SpareIsolate | null = null;
   #moved = 0;
+  #went = 0;
 
   constructor(channel: Channel) {
     this.#channel = channel;
@@ -85,8 +88,9 @@ export class Isolates {
     this.#touched.clear();
     this.#around.blackBox.leave();
     this.#channel.flush();
-    if (this.#moved > COLLECT_AFTER_BYTES) {
+    if (this.#moved > COLLECT_AFTER_BYTES || this.#went > COLLECT_AFTER_ISOLATES) {
       this.#moved = 0;
+      this.#went = 0;
       globalThis.gc?.({ type: 'major' });
     }
   }
@@ -159,6 +163,7 @@ export class Isolates {
   /** After `catastrophic` V8 is no longer sound in this process (isolated-vm, onCatastrophicError): the core ends it. */
   #onGone(id: number, reason: GoneReason, error: GuestError | null): void {
     this.#isolates.delete(id);
+    this.#went += 1;
     const head: GoneHead = { reason, error };
     this.#channel.send(KIND.gone, 0, id, 0, JSON.stringify(head), null);
     if (reason === 'catastrophic') this.#channel.flush();
