@@ -90,7 +90,10 @@ function processParents(): Map<number, number> {
   return parents;
 }
 
-/** The isolate host below a core: launchers such as bwrap stand between the two. Null when there is none. */
+/**
+ * The isolate host below a core that has worked most: another is kept ahead of need. Launchers such as bwrap stand between
+ * the two. Null when there is none.
+ */
 export function isolateHostOf(core: number): number | null {
   if (!HAS_PROC) return null;
   const parents = processParents();
@@ -98,12 +101,18 @@ export function isolateHostOf(core: number): number | null {
     const parent = parents.get(pid) ?? 0;
     return parent === core || (parent > 1 && isBelow(parent));
   };
-  for (const pid of parents.keys()) {
+  const hosts = [...parents.keys()].filter((pid) => {
     const argv = (readProc(pid, 'cmdline') ?? '').split('\0');
     const isHost = basename(argv[0] ?? '') === 'node' && argv.some((word) => word.endsWith('runtime/main.ts'));
-    if (isHost && isBelow(pid)) return pid;
-  }
-  return null;
+    return isHost && isBelow(pid);
+  });
+  return hosts.toSorted((a, b) => ticksOf(b) - ticksOf(a))[0] ?? null;
+}
+
+/** Clock ticks of CPU that a process has used. */
+function ticksOf(pid: number): number {
+  const fields = statOf(pid);
+  return Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0);
 }
 
 /** The fields of /proc/<pid>/stat from the third on: before it stands a name that may hold anything. */
