@@ -229,7 +229,7 @@ export class IsolateHost {
     const running = main === null ? pool : [main, ...pool];
     this.rss = residentBytes(this.#inner);
     const over = this.#memory.look(
-      { rssBytes: this.rss, running },
+      { rssBytes: this.rss, running, isolates: this.#guests.size },
       (isolate) => this.#allowances.get(isolate)?.memoryBytes ?? 0,
     );
     if (over !== null) this.kill(over.detail, over.isolates);

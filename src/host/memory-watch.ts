@@ -5,6 +5,8 @@ export interface MemorySample {
   readonly rssBytes: number;
   /** Isolates that run at that moment. */
   readonly running: readonly number[];
+  /** Isolates that live in it: each that comes makes it grow. */
+  readonly isolates: number;
 }
 
 export interface Overrun {
@@ -19,8 +21,8 @@ const MB = 1024 * 1024;
 
 /** Finds who makes a host process grow: V8's own limit does not count all that a guest can allocate (ADVERSARY 1). */
 export class MemoryWatch {
-  /** Memory of the process when an isolate that runs was first seen running. */
-  readonly #began = new Map<number, number>();
+  /** What the process was like when an isolate that runs was first seen running. */
+  readonly #began = new Map<number, { readonly bytes: number; readonly isolates: number }>();
   /** Bytes that the process grew while an isolate ran. */
   readonly #grown = new Map<number, number>();
   #last: number | null = null;
@@ -31,7 +33,7 @@ export class MemoryWatch {
    * @param limitOf an isolate's own limit in bytes
    * @returns what is over its limit, or null
    */
-  look({ rssBytes, running }: MemorySample, limitOf: (isolate: number) => number): Overrun | null {
+  look({ rssBytes, running, isolates }: MemorySample, limitOf: (isolate: number) => number): Overrun | null {
     if (rssBytes === 0) return null;
     const growth = rssBytes - (this.#last ?? rssBytes);
     this.#last = rssBytes;
@@ -42,13 +44,16 @@ export class MemoryWatch {
     }
     for (const isolate of this.#began.keys()) if (!running.includes(isolate)) this.#began.delete(isolate);
     for (const isolate of running) {
-      if (!this.#began.has(isolate)) this.#began.set(isolate, rssBytes - growth);
+      if (!this.#began.has(isolate)) this.#began.set(isolate, { bytes: rssBytes - growth, isolates });
       this.#grown.set(isolate, (this.#grown.get(isolate) ?? 0) + Math.max(0, growth) / running.length);
     }
 
-    const over = running.filter(
-      (isolate) => rssBytes - (this.#began.get(isolate) ?? rssBytes) > 2 * limitOf(isolate) + HOST_LIMITS.growthBytes,
-    );
+    const over = running.filter((isolate) => {
+      const began = this.#began.get(isolate);
+      if (began === undefined) return false;
+      const others = Math.max(0, isolates - began.isolates) * HOST_LIMITS.newIsolateBytes;
+      return rssBytes - began.bytes > 2 * limitOf(isolate) + HOST_LIMITS.growthBytes + others;
+    });
     if (over.length > 0) {
       return { detail: `its memory grew to ${megabytes(rssBytes)} while it ran`, isolates: over };
     }
