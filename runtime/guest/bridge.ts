@@ -48,15 +48,22 @@ class GuestInvocation implements Invocation {
   readonly body: string | null;
   readonly binary: boolean;
   stream: number | null = null;
-  readonly controller = new AbortController() as unknown as globalThis.AbortController;
+  #controller: AbortController | null = null;
 
   constructor(body: string | null, binary: boolean) {
     this.body = body;
     this.binary = binary;
   }
 
+  /** Made when somebody asks for it: most handlers never do. */
   get signal(): AbortSignal {
-    return this.controller.signal;
+    this.#controller ??= new AbortController();
+    return this.#controller.signal as unknown as AbortSignal;
+  }
+
+  abort(): void {
+    this.#controller ??= new AbortController();
+    this.#controller.abort();
   }
 
   waitUntil(promise: Promise<unknown>): void {
@@ -126,7 +133,7 @@ function dispatch(kind: number, id: number, lane: number, flags: number, head: u
       onStreamAbort(id, flags, head as Partial<CoreError> | null);
       return;
     case KIND.cancel:
-      invocations.get(id)?.controller.abort();
+      invocations.get(id)?.abort();
       return;
   }
 }

@@ -1,22 +1,31 @@
 import { writeSync } from 'node:fs';
 import { BLACK_BOX } from '../protocol/black-box.ts';
+import { mapFile } from './shared-memory.ts';
 
 const DESCRIPTOR = 0;
 
-/** Notes which isolates run, where the core finds it after a crash: a write to memory of the kernel's, about 1 us. */
+/**
+ * Notes which isolates run, where the core finds it after a crash: in a file that is mapped into memory. (Where it cannot
+ * be, each note is a write: 1 us itself, and some more for what the kernel leaves of the processor's caches.)
+ */
 export class BlackBox {
-  readonly #words = new Uint32Array(BLACK_BOX.words);
-  readonly #bytes = new Uint8Array(this.#words.buffer);
+  readonly #words: Uint32Array<ArrayBuffer>;
+  readonly #mapped: boolean;
+
+  constructor() {
+    const memory = mapFile(DESCRIPTOR, BLACK_BOX.bytes);
+    this.#mapped = memory !== null;
+    this.#words = new Uint32Array(memory ?? new ArrayBuffer(BLACK_BOX.bytes));
+  }
 
   /** The main thread enters an isolate. */
   enter(isolate: number): void {
-    this.#words[0] = isolate;
-    writeSync(DESCRIPTOR, this.#bytes, 0, 4, 0);
+    this.#set(0, isolate);
   }
 
   /** The main thread is in no isolate any more; one call after several entries is enough. */
   leave(): void {
-    if (this.#words[0] !== 0) this.enter(0);
+    if (this.#words[0] !== 0) this.#set(0, 0);
   }
 
   /** An isolate is run on the pool; of more than fit, the last are not noted. */
@@ -31,7 +40,8 @@ export class BlackBox {
   }
 
   #set(at: number, isolate: number): void {
-    this.#words[at] = isolate;
-    writeSync(DESCRIPTOR, this.#bytes, at * 4, 4, at * 4);
+    // Not a plain store: that may be put off until after the entry that it tells of.
+    Atomics.store(this.#words, at, isolate);
+    if (!this.#mapped) writeSync(DESCRIPTOR, this.#words, at * 4, 4, at * 4);
   }
 }

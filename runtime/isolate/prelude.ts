@@ -79,7 +79,7 @@ export function compilePrelude(source: string): Prelude {
     calls.map((call) => [KIND.reply, call, LANE.reply, FLAG.body, null]),
     ...calls.map(() => WARM_UP_ANSWER),
   );
-  const request = { u: 'http://localhost/1', h: { 'content-type': 'application/json' }, p: { id: '1' }, user: null };
+  const request = { u: 'http://localhost/1', h: 'content-type:application/json\n', p: { id: '1' }, user: null };
   deliver([[KIND.invoke, 2, 1, 0, { p: { ...request, m: 'GET' } }]]);
   deliver([[KIND.invoke, 3, 2, FLAG.body, { p: { ...request, m: 'POST' } }]], '{"a":1}');
 

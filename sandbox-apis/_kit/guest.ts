@@ -4,10 +4,8 @@
 
 /** What the core passes along with an invocation. */
 export interface Invocation {
-  /** Aborted when the caller goes away or the deadline has passed. */
+  /** Aborted when the caller goes away or the deadline has passed; made when it is first asked for. */
   readonly signal: AbortSignal;
-  /** Whose signal that is: what takes a controller need not make the signal before somebody asks. */
-  readonly controller: AbortController;
   /** Raw body: text when `binary` is false, one char a byte (latin1) when true; null when there is none or it is a stream. */
   readonly body: string | null;
   readonly binary: boolean;

@@ -93,7 +93,8 @@ export interface MountOptions extends EndpointOptions {
 interface RequestHead {
   readonly m: string;
   readonly u: string;
-  readonly h: Record<string, string>;
+  /** Field lines: `name:value\n` each. */
+  readonly h: string;
   readonly p: Record<string, string>;
   readonly q?: Record<string, unknown>;
   readonly user: RequestUser | null;
@@ -108,9 +109,9 @@ type BodyParts =
 /** The web platform's fast paths, which the prelude passes in. */
 export interface ApiWeb {
   makeRequest(
-    head: { method: string; url: string; headers: [string, string][] },
+    head: { method: string; url: string; headers: string },
     body: { text: string | null; binary: boolean; stream: ReadableStream<Uint8Array> | null },
-    signal: AbortController,
+    signal: { readonly signal: AbortSignal },
   ): Request;
   readResponse(response: Response): { status: number; headers: [string, string][]; body: BodyParts };
   /** `instanceof` is the guest's to patch. */
@@ -136,7 +137,7 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
   const { Response } = globalThis;
   const { json: jsonResponse } = Response;
   const { parse, stringify } = JSON;
-  const { defineProperty, entries } = Object;
+  const { defineProperty } = Object;
 
   class Context {
     readonly #head: RequestHead;
@@ -241,9 +242,9 @@ export function createApi(host: GuestHost, web: ApiWeb, streamspace: object): Ap
       (head: RequestHead, invocation) => {
         const stream = invocation.stream === null ? null : host.readStream(invocation.stream);
         const made = web.makeRequest(
-          { method: head.m, url: head.u, headers: entries(head.h) },
+          { method: head.m, url: head.u, headers: head.h },
           { text: invocation.body, binary: invocation.binary, stream },
-          invocation.controller,
+          invocation,
         );
         const request = rewrite === null ? made : rewrite(made);
         const ctx = new Context(head, invocation, parsed);

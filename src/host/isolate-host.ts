@@ -129,8 +129,12 @@ export class IsolateHost {
       '--expose-gc',
       '--permission',
       '--allow-addons',
+      // For one mapping of memory; the host gives it up at once (runtime/isolate/shared-memory.ts).
+      '--allow-ffi',
       ...files.readable.map((path) => `--allow-fs-read=${path}`),
       '--disable-warning=PERM0001',
+      '--disable-warning=PERM0003',
+      '--disable-warning=ExperimentalWarning',
     ];
     const blackBox = new BlackBoxFile();
     using confined = confine(options.layer, files, flags, options.locks);

@@ -83,15 +83,16 @@ const SANDBOX = 'sandbox allow-scripts allow-forms allow-popups allow-downloads'
 /** Cookies of the core, by the beginning of their name. */
 const CORE_COOKIES = ['streamspace', '__Host-streamspace', '__Secure-streamspace'];
 
-/** The headers of a request that a plugin sees, by name. */
-export function requestHeaders(headers: Headers): Record<string, string> {
+/**
+ * The headers of a request that a plugin sees, as field lines: `name:value\n` each. The guest reads them when its handler
+ * asks for one, which most never do. (No name or value has a line break: the server sees to it.)
+ */
+export function requestHeaders(headers: Headers): string {
   const all = headers.toJSON() as Record<string, string>;
-  const kept: Record<string, string> = {};
-  // Copied and not deleted from: an object that lost a key is slow to turn into JSON.
-  for (const name in all) if (!KEPT_FROM_PLUGIN.has(name)) kept[name] = all[name] as string;
+  let lines = '';
+  for (const name in all) if (!KEPT_FROM_PLUGIN.has(name)) lines += `${name}:${all[name]}\n`;
   const cookies = all.cookie === undefined ? '' : ownCookies(all.cookie);
-  if (cookies !== '') kept.cookie = cookies;
-  return kept;
+  return cookies === '' ? lines : `${lines}cookie:${cookies}\n`;
 }
 
 function ownCookies(header: string): string {

@@ -38,7 +38,6 @@ export function fakeHost(answers: Readonly<Record<string, unknown>> = {}): FakeH
             const { signal } = controller;
             const invocation: Invocation = {
               signal,
-              controller,
               body: null,
               binary: false,
               stream: null,

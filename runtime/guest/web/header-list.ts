@@ -1,8 +1,21 @@
-import { StringCharCodeAt, StringSlice, StringToLowerCase } from './intrinsics.ts';
+import { StringCharCodeAt, StringIndexOf, StringSlice, StringToLowerCase } from './intrinsics.ts';
 import { append, removeAt } from './lists.ts';
 
 /** Name and value. Names are as they came until `lowerNames` has run. */
 export type Pair = [name: string, value: string];
+
+/** Reads field lines as the core writes them, `name:value\n` each: names are lower-case and nothing has a line break. */
+export function parseFieldLines(lines: string): Pair[] {
+  const list: Pair[] = [];
+  let at = 0;
+  while (at < lines.length) {
+    const colon = StringIndexOf(lines, ':', at);
+    const end = StringIndexOf(lines, '\n', colon);
+    append(list, [StringSlice(lines, at, colon), StringSlice(lines, colon + 1, end)]);
+    at = end + 1;
+  }
+  return list;
+}
 
 /** 1 for the chars of a token (RFC 9110 5.6.2), by code. */
 const TOKEN = new Uint8Array(128);

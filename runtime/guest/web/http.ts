@@ -1,7 +1,6 @@
-import type { AbortController, AbortSignal } from './abort.ts';
 import type { Pair } from './header-list.ts';
 import { type BodyShape, fromShape, noPayload, takeShape, textPayload } from './payload.ts';
-import { requestOf, requestState } from './request.ts';
+import { pairsOf, type RequestState, requestOf, requestState } from './request.ts';
 import { defaultOptions } from './request-init.ts';
 import { isBodyless, responseOf, responseState } from './response.ts';
 
@@ -9,7 +8,8 @@ export interface RequestHead {
   method: string;
   /** Absolute and serialized, as the core made it. */
   url: string;
-  headers: Pair[];
+  /** Field lines: `name:value\n` each, names in lower case. */
+  headers: string;
 }
 
 export interface IncomingBody {
@@ -27,7 +27,10 @@ export interface ResponseShape {
   body: BodyShape;
 }
 
-export interface RequestShape extends RequestHead {
+export interface RequestShape {
+  method: string;
+  url: string;
+  headers: Pair[];
   redirect: 'follow' | 'error' | 'manual';
   body: BodyShape;
 }
@@ -41,13 +44,13 @@ export interface ResponseHead {
 }
 
 /**
- * A Request of what the core sent, without checks: nothing is parsed before the guest touches it. A controller in place
- * of the signal saves making one that nobody asks for. The pairs become the Request's own.
+ * A Request of what the core sent, without checks: nothing is parsed before the guest touches it. What has a signal
+ * stands for it, which saves making one that nobody asks for.
  */
 export function makeRequest(
   head: RequestHead,
   body: IncomingBody,
-  signal: globalThis.AbortSignal | globalThis.AbortController,
+  signal: globalThis.AbortSignal | { readonly signal: globalThis.AbortSignal },
 ): globalThis.Request {
   const { text, stream } = body;
   const payload =
@@ -64,7 +67,7 @@ export function makeRequest(
     list: head.headers,
     headers: null,
     payload,
-    signal: signal as unknown as AbortSignal | AbortController,
+    signal: signal as unknown as RequestState['signal'],
     options: defaultOptions,
   }) as unknown as globalThis.Request;
 }
@@ -115,7 +118,7 @@ export function makeResponse(head: ResponseHead, body: BodyShape): globalThis.Re
 export function readRequest(request: globalThis.Request): RequestShape {
   const state = requestState(request);
   if (state === undefined) throw new TypeError('The value is not a Request');
-  const { method, url, list, payload, options } = state;
+  const { method, url, payload, options } = state;
   const redirect = options.redirect as RequestShape['redirect'];
-  return { method, url, headers: list, redirect, body: takeShape(payload) };
+  return { method, url, headers: pairsOf(state), redirect, body: takeShape(payload) };
 }

@@ -43,6 +43,7 @@ export const ArrayJoin = uncurry(Array.prototype.join) as (array: readonly unkno
 export const ArraySort = uncurry(Array.prototype.sort) as <T>(array: T[], order: (a: T, b: T) => number) => T[];
 
 export const StringCharCodeAt = uncurry(String.prototype.charCodeAt);
+export const StringIndexOf = uncurry(String.prototype.indexOf);
 export const StringSlice = uncurry(String.prototype.slice);
 export const StringToLowerCase = uncurry(String.prototype.toLowerCase);
 export const StringToUpperCase = uncurry(String.prototype.toUpperCase);

@@ -1,6 +1,6 @@
-import { type AbortController, AbortSignal, idleSignal, isAbortSignal } from './abort.ts';
+import { AbortSignal, idleSignal, isAbortSignal } from './abort.ts';
 import { extract } from './body-init.ts';
-import { find, type Pair } from './header-list.ts';
+import { find, type Pair, parseFieldLines } from './header-list.ts';
 import { Headers, listOf, viewHeaders } from './headers.ts';
 import { tag } from './lazy.ts';
 import { append } from './lists.ts';
@@ -30,11 +30,12 @@ import {
 export interface RequestState {
   readonly method: string;
   readonly url: string;
-  readonly list: Pair[];
+  /** Field lines until somebody asks: most handlers never do. */
+  list: Pair[] | string;
   headers: Headers | null;
   readonly payload: Payload;
-  /** A controller stands for its signal, which is then made at first touch; null for one that never aborts. */
-  signal: AbortSignal | AbortController | null;
+  /** What has a signal stands for it, which is then made at first touch; null for one that never aborts. */
+  signal: AbortSignal | { readonly signal: AbortSignal } | null;
   readonly options: RequestOptions;
 }
 
@@ -82,8 +83,14 @@ function makeState(input: unknown, init: RequestInit & { duplex?: string }): Req
 
 function copyOf(from: RequestState | undefined): Pair[] {
   if (from === undefined) return [];
-  from.headers ??= viewHeaders(from.list, false);
-  return from.list.map(([name, value]): Pair => [name, value]);
+  from.headers ??= viewHeaders(pairsOf(from), false);
+  return pairsOf(from).map(([name, value]): Pair => [name, value]);
+}
+
+/** The header list of a request. */
+export function pairsOf(state: RequestState): Pair[] {
+  if (typeof state.list === 'string') state.list = parseFieldLines(state.list);
+  return state.list;
 }
 
 /** The signal of a request, made when there was none yet. */
@@ -118,7 +125,7 @@ export class Request {
   }
   get headers(): Headers {
     const state = this.#state;
-    state.headers ??= viewHeaders(state.list, false);
+    state.headers ??= viewHeaders(pairsOf(state), false);
     return state.headers;
   }
   get signal(): AbortSignal {

@@ -38,7 +38,7 @@ const way = (patch: string): string => `
   const signal = controller.signal;
   const bytes = new Uint8Array([1, 255]);
   ${patch};
-  const head = { method: 'POST', url: 'https://h/', headers: [['a', 'b']] };
+  const head = { method: 'POST', url: 'https://h/', headers: 'a:b\\n' };
   const request = http.makeRequest(head, { text: '{"a":1}', binary: false, stream: null }, controller);
   const { status, headers, body } = http.readResponse(new Answer('x'));
   const made = http.readResponse(json({ a: 1 })).body.text;
@@ -56,18 +56,18 @@ const way = (patch: string): string => `
   while (fired === '') __test.step();
   const binary = latin1.encode(bytes) === '\x01\xff' && latin1.decode('\x01\xff')[1] === 255;
   return status + ' ' + headers[0][0] + ' ' + body.kind + ' ' + body.text + ' ' + made + ' | ' + isResponse + ' ' + isRequest + ' ' + isNot
-    + ' | ' + sent.method + ' ' + sent.body.text + ' | ' + calls + ' ' + fired + ' ' + count + ' ' + binary`;
+    + ' | ' + sent.headers[0][1] + ' ' + sent.method + ' ' + sent.body.text + ' | ' + calls + ' ' + fired + ' ' + count + ' ' + binary`;
 
 describe('the bridge after a patch of', () => {
   test.each(Object.entries(PATCHES))('%s', async (_, patch) => {
     const { value, errors } = await tell(way(patch), { sync: true });
     expect(errors).toEqual([]);
-    expect(value).toBe('200 content-type text x {"a":1} | true true false | POST {"a":1} | 1 fired 1 true');
+    expect(value).toBe('200 content-type text x {"a":1} | true true false | b POST {"a":1} | 1 fired 1 true');
   });
 });
 
 test('a json body is parsed by the captured parser', async () => {
-  const code = `const request = __test.web.http.makeRequest({ method: 'POST', url: 'https://h/', headers: [] }, { text: '{"a":1}', binary: false, stream: null }, new AbortController());
+  const code = `const request = __test.web.http.makeRequest({ method: 'POST', url: 'https://h/', headers: '' }, { text: '{"a":1}', binary: false, stream: null }, new AbortController());
     const { parse } = JSON; JSON.parse = () => 'patched';
     const value = await request.json(); JSON.parse = parse; return value`;
   expect(await run(code)).toEqual({ a: 1 });
