@@ -36,6 +36,8 @@ export interface RoomContract<C extends Record<string, CallContract> = Record<st
   readonly permissions: readonly PermissionKind[];
   /** Whether one granted permission covers a needed one. Pure; exact equality when absent. */
   readonly allows?: (granted: string, needed: string) => boolean;
+  /** Calls of one isolate that are worked on at a time; the rest wait in order. No limit when absent. */
+  readonly atOnce?: number;
   readonly calls: C;
 }
 

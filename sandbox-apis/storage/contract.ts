@@ -14,6 +14,8 @@ export const storageContract = defineRoom({
   name: 'storage',
   summary: 'Keep JSON values under keys of your own.',
   permissions: [],
+  // Two hundred large answers at once would take the core, and its connections to the database, from everybody else.
+  atOnce: STORAGE_LIMITS.callsAtOnce,
   calls: {
     get: defineCall({
       summary: 'Read the value of a key, and its version.',

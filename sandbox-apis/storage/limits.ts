@@ -11,6 +11,8 @@ export const STORAGE_LIMITS = {
   defaultPageEntries: 100,
   /** Bytes of a page with its keys: with its envelope it fits the 1 MiB of one answer. */
   pageBytes: 1_000_000,
+  /** Calls of one isolate at a time: a share of the connections that the core has to its database. */
+  callsAtOnce: 4,
   /** Seconds until expiry: ten years; whoever means longer means no expiry. */
   ttlSeconds: 315_360_000,
 } as const;

@@ -1,5 +1,6 @@
 import type { TSchema } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
+import pLimit, { type LimitFunction } from 'p-limit';
 import { CHANNEL_LIMITS } from '../../runtime/protocol/limits.ts';
 import { type CallContract, type Caller, COMMON_ERRORS } from '../../sandbox-apis/_kit/contract.ts';
 import { CodedError, type ErrorCode } from '../../sandbox-apis/_kit/errors.ts';
@@ -53,6 +54,7 @@ export class Answerer {
   readonly #deps: AnswerDeps;
   readonly #entries = new Map<string, Entry>();
   readonly #inFlight = new Map<Guest, Map<number, UnderWay>>();
+  readonly #turns = new WeakMap<Guest, Map<Room, LimitFunction>>();
 
   constructor(rooms: readonly Room[], deps: AnswerDeps) {
     this.#deps = deps;
@@ -91,13 +93,9 @@ export class Answerer {
         calls.set(call.id, { entry, controller });
       }
       this.#deps.onCall(resident.plugin, entry.room.contract.name);
-      const output = await this.#run(entry, guest, resident, call, controller, step);
-      step.end('ok');
-      if (!call.oneway) {
-        const text = encode(output);
-        for (let congested = guest.congestion(); congested !== null; congested = guest.congestion()) await congested;
-        guest.reply(call.id, text);
-      }
+      const { atOnce } = entry.room.contract;
+      const work = () => this.#work(entry, guest, resident, call, controller, step);
+      await (atOnce === undefined ? work() : this.#turnsOf(guest, entry.room, atOnce)(work));
     } catch (error) {
       const coded = this.#coded(error, entry, resident, controller.signal);
       step.end(coded.code);
@@ -148,6 +146,32 @@ export class Answerer {
       this.#inFlight.set(guest, calls);
     }
     return calls;
+  }
+
+  #turnsOf(guest: Guest, room: Room, atOnce: number): LimitFunction {
+    const rooms = this.#turns.get(guest) ?? new Map<Room, LimitFunction>();
+    this.#turns.set(guest, rooms);
+    const turns = rooms.get(room) ?? pLimit(atOnce);
+    rooms.set(room, turns);
+    return turns;
+  }
+
+  /** Runs the handler and answers; its turn lasts until the answer is on its way. */
+  async #work(
+    entry: Entry,
+    guest: Guest,
+    resident: Resident,
+    call: GuestCall,
+    controller: AbortController,
+    step: Step,
+  ) {
+    controller.signal.throwIfAborted();
+    const output = await this.#run(entry, guest, resident, call, controller, step);
+    step.end('ok');
+    if (call.oneway) return;
+    const text = encode(output);
+    for (let congested = guest.congestion(); congested !== null; congested = guest.congestion()) await congested;
+    guest.reply(call.id, text);
   }
 
   async #run(entry: Entry, guest: Guest, resident: Resident, call: GuestCall, controller: AbortController, step: Step) {

@@ -11,6 +11,7 @@ import type { AskedLimits } from '../../src/plugins/limits.ts';
 import { type FakeGuest, fakeGuest } from '../kit/fake-guest.ts';
 import { plainGate } from '../kit/gate.ts';
 import { testQuotas } from '../kit/quotas.ts';
+import { until } from '../kit/until.ts';
 
 // Guest calls, with the host process taken as hostile (ADVERSARY 24-29).
 
@@ -34,7 +35,11 @@ const testContract = defineRoom({
 type Handler = (caller: Caller, input: { value?: unknown }) => unknown;
 
 /** An answerer over one room, whose `ask` does as it is told. */
-function rig(ask: Handler = (_caller, input) => ({ value: input.value ?? null }), limits: AskedLimits = {}) {
+function rig(
+  ask: Handler = (_caller, input) => ({ value: input.value ?? null }),
+  limits: AskedLimits = {},
+  atOnce?: number,
+) {
   const { quotas } = testQuotas(limits);
   const logged: Record<string, unknown>[] = [];
   const denied: string[] = [];
@@ -45,7 +50,7 @@ function rig(ask: Handler = (_caller, input) => ({ value: input.value ?? null })
     [2, { plugin: 'second', version: '2.0.0', grants: ['test:guarded'] }],
   ]);
   const room = {
-    contract: testContract,
+    contract: atOnce === undefined ? testContract : { ...testContract, atOnce },
     handlers: {
       ask: (caller: Caller, input: { value?: unknown }) => {
         callers.push(caller);
@@ -188,6 +193,30 @@ describe('input', () => {
 });
 
 describe('how many', () => {
+  test('are worked on at a time is what the room says; the rest wait in order, and another isolate does not wait', async () => {
+    const gates: PromiseWithResolvers<unknown>[] = [];
+    const { send, callers } = rig(
+      () => {
+        const gate = Promise.withResolvers<unknown>();
+        gates.push(gate);
+        return gate.promise;
+      },
+      {},
+      2,
+    );
+    const [guest, other] = [fakeGuest({}, 1), fakeGuest({}, 2)];
+    for (const id of [1, 2, 3, 4]) void send(guest, id, 'ask');
+    void send(other, 1, 'ask');
+    await until(() => callers.length >= 3);
+    expect(callers.map(({ isolate }) => isolate)).toEqual([1, 1, 2]);
+    gates[1]?.resolve({ value: 'second' });
+    expect((await guest.reply(2)).value).toEqual({ value: 'second' });
+    await until(() => callers.length === 4);
+    gates[3]?.resolve({ value: 'third' });
+    expect((await guest.reply(3)).value).toEqual({ value: 'third' });
+    expect(guest.repliesTo(1)).toEqual([]);
+  });
+
   test('calls may be under way is limited, and a place is free again when one ends', async () => {
     const gate = Promise.withResolvers<unknown>();
     const { send, answerer } = rig(() => gate.promise);
