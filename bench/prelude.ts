@@ -14,7 +14,7 @@ const start = performance.now();
 const code = await loadPrelude(directory, entry);
 console.log(`build ${(performance.now() - start).toFixed(0)} ms, ${code.length} characters`);
 
-const file = join(directory, 'prelude.js');
+const file = join(directory, 'prelude.json');
 writeFileSync(file, code);
 const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
 for (const mode of ['bare', 'cold', 'warm']) {

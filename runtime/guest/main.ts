@@ -34,8 +34,9 @@ interface LoadInfo {
  *
  * @param random strong random bytes as latin1 text
  * @param filled one byte of memory that the host reads too
+ * @param source text of a part of the web platform
  */
-function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>) {
+function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>, source: (name: string) => string) {
   shareMailbox(filled);
   let config: Record<string, unknown> = {};
   let plugin: PluginObject = {};
@@ -46,6 +47,7 @@ function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>
 
   const web = installWeb({
     random,
+    source,
     wake: (ms) => post(KIND.wake, ceil(max(ms, 0)), 0, '', null),
     monotonic: clock,
     console: (level, message, fields) => log[level](message, fields as Record<string, unknown>),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import ivm from 'isolated-vm';
-import { type BootParts, PRELUDE_FILE, type Prelude, sharedFlag } from './prelude.ts';
+import { type BootParts, PRELUDE_FILE, type Prelude, sharedFlag, sourceOf } from './prelude.ts';
 
 /** Bytes of strong randomness that one callback from the guest may ask for. */
 const MAX_RANDOM_BYTES = 65_536;
@@ -40,10 +40,14 @@ export async function bootIsolate(prelude: Prelude, memoryMb: number): Promise<B
     return randomBytes(count).toString('latin1');
   });
   const filled = sharedFlag();
-  const parts = (await boot.apply(undefined, [random, new ivm.ExternalCopy(filled).copyInto()], {
-    result: { reference: true },
-    timeout: BOOT_MS,
-  })) as ivm.Reference<BootParts>;
+  const parts = (await boot.apply(
+    undefined,
+    [random, new ivm.ExternalCopy(filled).copyInto(), sourceOf(prelude.parts)],
+    {
+      result: { reference: true },
+      timeout: BOOT_MS,
+    },
+  )) as ivm.Reference<BootParts>;
   booted = {
     isolate,
     context,

@@ -4,6 +4,8 @@ import { BUILT_IN_HANDLER, FLAG, KIND, LANE } from '../protocol/messages.ts';
 /** The prelude, with V8's cached code of it, that this process made itself. */
 export interface Prelude {
   readonly code: string;
+  /** What guests evaluate at first use, by name. */
+  readonly parts: Readonly<Record<string, string>>;
   readonly cachedData: ivm.ExternalCopy<ArrayBuffer> | undefined;
 }
 
@@ -17,6 +19,15 @@ export interface BootParts {
 /** The byte that a guest sets when its mailbox is not empty (runtime/guest/mailbox.ts). */
 export function sharedFlag(): Uint8Array<SharedArrayBuffer> {
   return new Uint8Array(new SharedArrayBuffer(1));
+}
+
+/** Gives a guest the text of a part. */
+export function sourceOf(parts: Prelude['parts']): ivm.Callback {
+  return new ivm.Callback((name: unknown) => {
+    const text = typeof name === 'string' && Object.hasOwn(parts, name) ? parts[name] : undefined;
+    if (text === undefined) throw new Error('there is no such part');
+    return text;
+  });
 }
 
 /** How the prelude is called in stacks; V8's cached code is bound to it. */
@@ -51,9 +62,12 @@ const WARM_UP_ANSWER = JSON.stringify({ id: 1, entry: null, version: 1, value: 1
 /**
  * Compiles the prelude in an isolate of its own, for the cached code that all others start from. It is booted there and
  * runs a plugin first: V8's cache then holds what ran, not only what the parser took for eager.
+ *
+ * @param text what src/host/prelude-build.ts made
  */
-export function compilePrelude(source: string): Prelude {
-  const code = source + TAKE_BOOT;
+export function compilePrelude(text: string): Prelude {
+  const { core, parts } = JSON.parse(text) as { core: string; parts: Record<string, string> };
+  const code = core + TAKE_BOOT;
   const isolate = new ivm.Isolate({ memoryLimit: 64 });
   const context = isolate.createContextSync();
   const filename = PRELUDE_FILE;
@@ -61,18 +75,18 @@ export function compilePrelude(source: string): Prelude {
   const random = new ivm.Callback((bytes: number) => '\u0000'.repeat(bytes));
   const info = JSON.stringify({ name: 'warm-up', version: '0.0.0', config: {} });
   const filled = new ivm.ExternalCopy(sharedFlag()).copyInto();
-  const parts = boot.applySync(undefined, [random, filled], {
+  const booted = boot.applySync(undefined, [random, filled, sourceOf(parts)], {
     result: { reference: true },
   }) as ivm.Reference<BootParts>;
-  const enter = parts.getSync('enter', { reference: true });
-  const drain = parts.getSync('drain', { reference: true });
+  const enter = booted.getSync('enter', { reference: true });
+  const drain = booted.getSync('drain', { reference: true });
   const deliver = (messages: readonly unknown[], ...bodies: string[]): void => {
     enter.applySync(undefined, [JSON.stringify(messages), ...bodies]);
     drain.applySync(undefined, []);
   };
 
   const factory = isolate.compileScriptSync(WARM_UP_PLUGIN).runSync(context, { reference: true });
-  parts.getSync('define', { reference: true }).applySync(undefined, [factory.derefInto(), info]);
+  booted.getSync('define', { reference: true }).applySync(undefined, [factory.derefInto(), info]);
   deliver([[KIND.invoke, 1, BUILT_IN_HANDLER.load, 0, { p: null }]]);
   const calls = Array.from({ length: WARM_UP_CALLS }, (_, at) => at + 1);
   deliver(
@@ -89,5 +103,5 @@ export function compilePrelude(source: string): Prelude {
   });
   const { cachedData } = script;
   isolate.dispose();
-  return { code, cachedData };
+  return { code, parts, cachedData };
 }

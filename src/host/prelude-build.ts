@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deflateRawSync } from 'node:zlib';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
@@ -95,26 +95,105 @@ const KEPT =
   Proxy RangeError Reflect RegExp Set String Symbol SyntaxError TypeError Uint8Array Uint16Array Uint32Array WeakMap WeakRef
   WeakSet decodeURIComponent encodeURIComponent isNaN parseFloat parseInt`.split(/\s+/);
 
+/** How the prelude is called in stacks, its parts included. */
+const SOURCE_URL = '\n//# sourceURL=streamspace:prelude';
+const GUEST = join(here, 'web');
+const HEAVY = join(GUEST, 'heavy.ts');
+const LOADER = join(GUEST, 'parts.ts');
+
+/** What runs inside each isolate before a plugin: our own source only. */
+export interface PreludeText {
+  /** A classic script in ASCII, to be run once in a fresh isolate. */
+  readonly core: string;
+  /** What is evaluated at first use, by name: each an expression, a function of `runtime/guest/web/parts.ts`. */
+  readonly parts: Readonly<Record<string, string>>;
+}
+
 /**
- * Bundles what runs inside each isolate before a plugin. Our own source only: nothing of a plugin goes through here.
+ * Bundles what runs inside each isolate before a plugin. What `heavy.ts` requires becomes a part of its own: an isolate
+ * whose plugin does not touch it holds nothing of it.
  *
  * @param entry absolute path of the module whose evaluation boots the isolate
- * @returns one classic script in ASCII, to be run once in a fresh isolate
  */
-async function buildPrelude(entry: string): Promise<string> {
+async function buildPrelude(entry: string): Promise<PreludeText> {
+  const names = new Map<string, string>();
+  for (const [, specifier = ''] of (await readFile(HEAVY, 'utf8')).matchAll(/require\('([^']+)'\)/g)) {
+    const path = specifier.startsWith('.') ? join(GUEST, specifier) : require.resolve(specifier);
+    names.set(specifier.startsWith('.') ? path : specifier, basename(specifier, '.ts'));
+  }
+  const shared = new Set<string>();
+  const parts: Record<string, string> = {};
+  for (const [path, name] of names) parts[name] = await buildPart(path, names, shared);
   const { outputFiles } = await build({
     ...settings,
     entryPoints: [entry],
     // Strict code shows a guest neither `caller` nor, through Error.prepareStackTrace, its functions.
-    banner: { js: `"use strict";{const globalThis=this,{${KEPT.join()}}=this;` },
+    banner: {
+      js: `"use strict";{const globalThis=this,{${KEPT.join()}}=this,__kept={${KEPT.join()},globalThis},__evaluate=this.eval;`,
+    },
     footer: { js: '}' },
+    define: { SharedArrayBuffer: 'ArrayBuffer' },
+    plugins: [substitutes, packed, corePlugin(names, shared)],
+  });
+  return { core: outputFiles[0]?.text ?? '', parts };
+}
+
+/** Bundles one part. Modules of the core are not bundled again: it gets those of the core itself. */
+async function buildPart(entry: string, names: ReadonlyMap<string, string>, shared: Set<string>): Promise<string> {
+  const others: Plugin = {
+    name: 'others',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\./ }, ({ path, importer, kind }) => {
+        const file = join(dirname(importer), path);
+        if (kind === 'entry-point' || file === entry || importer.includes('node_modules')) return null;
+        const name = names.get(file);
+        if (name !== undefined) return { path: name, namespace: 'part' };
+        if (dirname(file) === dirname(entry)) return null;
+        shared.add(file);
+        return { path: relative(here, file), namespace: 'shared' };
+      });
+      onLoad({ filter: /./, namespace: 'part' }, ({ path }) => ({ contents: `module.exports = __load('${path}')` }));
+      onLoad({ filter: /./, namespace: 'shared' }, ({ path }) => ({
+        contents: `module.exports = __shared['${path}']`,
+      }));
+    },
+  };
+  const { outputFiles } = await build({
+    ...settings,
+    stdin: { contents: `module.exports = require('${entry}')`, resolveDir: here },
+    globalName: '__part',
     // whatwg-url asks it for a getter that nothing calls; guests have none.
     define: { SharedArrayBuffer: 'ArrayBuffer' },
-    plugins: [substitutes, packed],
+    plugins: [substitutes, packed, others],
   });
-  return outputFiles[0]?.text ?? '';
+  const code = outputFiles[0]?.text ?? '';
+  return `((__kept,__shared,__load)=>{"use strict";const{${KEPT.join()},globalThis}=__kept;${code}return __part})${SOURCE_URL}`;
+}
+
+/** In the core, a part is what `parts.ts` loads; the modules that parts share with it are handed to that. */
+function corePlugin(names: ReadonlyMap<string, string>, shared: ReadonlySet<string>): Plugin {
+  return {
+    name: 'core',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /./ }, ({ path, importer }) => {
+        const name = importer === HEAVY ? (names.get(join(GUEST, path)) ?? names.get(path)) : undefined;
+        return name === undefined ? null : { path: name, namespace: 'part' };
+      });
+      onLoad({ filter: /./, namespace: 'part' }, ({ path }) => ({
+        contents: `module.exports = require('${LOADER}').loadPart('${path}')`,
+        resolveDir: here,
+      }));
+      onResolve({ filter: /^shared:core$/ }, ({ path }) => ({ path, namespace: 'shared' }));
+      onLoad({ filter: /./, namespace: 'shared' }, () => {
+        const files = [...shared];
+        const imports = files.map((file, at) => `import * as m${at} from '${file}';`);
+        const entries = files.map((file, at) => `'${relative(here, file)}': m${at}`);
+        return { contents: `${imports.join('')}export const shared = {${entries.join()}};`, resolveDir: here };
+      });
+    },
+  };
 }
 
 const [entry] = process.argv.slice(2);
 if (entry === undefined) throw new Error('usage: prelude-build.ts ENTRY');
-process.stdout.write(await buildPrelude(entry));
+process.stdout.write(JSON.stringify(await buildPrelude(entry)));

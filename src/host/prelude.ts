@@ -14,10 +14,11 @@ const SOURCES = ['runtime/{guest,protocol}/**/*.ts', 'sandbox-apis/**/*.ts', 'sr
  * (src/packages/bundle-service.ts), and the library has one process for all its users.
  *
  * @param entry absolute path of the module whose evaluation boots the isolate
+ * @returns JSON of `PreludeText` (prelude-build.ts), for the host's `boot` message
  * @throws Error with what the build said
  */
 export async function loadPrelude(cacheDir: string, entry: string = ENTRY): Promise<string> {
-  const file = join(cacheDir, `${await digestOf(entry)}.js`);
+  const file = join(cacheDir, `${await digestOf(entry)}.json`);
   const cached = await readFile(file, 'utf8').catch(() => null);
   if (cached !== null) return cached;
   const child = Bun.spawn([process.execPath, join(import.meta.dir, 'prelude-build.ts'), entry], {

@@ -207,11 +207,11 @@ describe('how many', () => {
     const [guest, other] = [fakeGuest({}, 1), fakeGuest({}, 2)];
     for (const id of [1, 2, 3, 4]) void send(guest, id, 'ask');
     void send(other, 1, 'ask');
-    await until(() => callers.length >= 3);
+    await until(() => callers.length >= 3, 'the calls that may run');
     expect(callers.map(({ isolate }) => isolate)).toEqual([1, 1, 2]);
     gates[1]?.resolve({ value: 'second' });
     expect((await guest.reply(2)).value).toEqual({ value: 'second' });
-    await until(() => callers.length === 4);
+    await until(() => callers.length === 4, 'the call that waited');
     gates[3]?.resolve({ value: 'third' });
     expect((await guest.reply(3)).value).toEqual({ value: 'third' });
     expect(guest.repliesTo(1)).toEqual([]);

@@ -7,7 +7,7 @@ const { readFileSync } = require('node:fs');
 const { createInterface } = require('node:readline');
 const ivm = require('isolated-vm');
 
-const prelude = readFileSync(process.argv[2], 'utf8');
+const { core: prelude, parts } = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const first = new ivm.Isolate({ memoryLimit: 64 });
 const { cachedData } = first.compileScriptSync(prelude, { filename: 'prelude', produceCachedData: true });
 first.dispose();
@@ -29,6 +29,7 @@ function run(code, memoryLimit, sync) {
   try {
     const context = isolate.createContextSync();
     context.global.setSync('__random', new ivm.Callback((bytes) => randomBytes(bytes).toString('latin1')));
+    context.global.setSync('__source', new ivm.Callback((name) => parts[name]));
     isolate.compileScriptSync(prelude, { filename: 'prelude', cachedData }).runSync(context);
     // What the runner needs is taken before the snippet can patch it.
     const hidden = context.evalClosureSync(

@@ -35,7 +35,7 @@ export interface Isolates {
 /** Starts the pinned Node with the runner over a prelude; the default has the web platform alone. */
 export async function startIsolates(entry: string = join(import.meta.dir, 'prelude-entry.ts')): Promise<Isolates> {
   const directory = mkdtempSync(join(tmpdir(), 'isolates-'));
-  const prelude = join(directory, 'prelude.js');
+  const prelude = join(directory, 'prelude.json');
   writeFileSync(prelude, await loadPrelude(directory, entry));
   const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
   const runner = join(import.meta.dir, 'isolate-runner.cjs');

@@ -14,8 +14,12 @@ export interface TestHost {
   step(): boolean;
 }
 
-const scope = globalThis as unknown as { __random: (bytes: number) => string; __test: TestHost };
-const { __random: random } = scope;
+const scope = globalThis as unknown as {
+  __random: (bytes: number) => string;
+  __source: (name: string) => string;
+  __test: TestHost;
+};
+const { __random: random, __source: source } = scope;
 // Without prototypes and methods: tests patch those of Array.
 const list = <T>(): T[] => Object.setPrototypeOf([], null) as T[];
 const logs = list<[level: string, message: string]>();
@@ -27,6 +31,7 @@ let due: number | null = null;
 hardenGlobals();
 const web = installWeb({
   random,
+  source,
   wake(ms) {
     wakes[wakes.length] = ms;
     due = now + ms;

@@ -1,6 +1,6 @@
 /**
- * The parts of the web platform that are evaluated at first use. `require` here is the bundler's: each call runs the
- * module once, so that an isolate pays only for what its plugin touches.
+ * The parts of the web platform that are fetched from the host and evaluated at first use (parts.ts), so that an isolate
+ * pays only for what its plugin touches. `require` here is the bundler's; each call after the first gives the same.
  */
 export const heavy = {
   domException: () => require('./lazy/dom-exception.ts') as typeof import('./lazy/dom-exception.ts'),

@@ -19,6 +19,8 @@ import { allow, clearInterval, clearTimeout, count, fire, queueMicrotask, setInt
 export interface Primitives {
   /** Strong randomness, one char (U+0000 to U+00FF) a byte; at most 65,536 bytes. */
   random(bytes: number): string;
+  /** Text of a part of the web platform (parts.ts). */
+  source(name: string): string;
   /**
    * Asks the host to call `timers.fire` in so many milliseconds; replaces the earlier request. There is no taking back:
    * a call for a timer that was cleared in between does nothing.

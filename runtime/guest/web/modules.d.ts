@@ -1,3 +1,8 @@
+declare module 'shared:core' {
+  /** The modules of the core that parts import, by path; made by src/host/prelude-build.ts. */
+  export const shared: Readonly<Record<string, object>>;
+}
+
 declare module 'whatwg-mimetype/lib/mime-type.js' {
   /** https://mimesniff.spec.whatwg.org/#mime-type-representation */
   class MIMEType {
