@@ -173,6 +173,7 @@ export class Lifecycle extends PluginList {
    */
   async install(request: InstallRequest, actor: Actor): Promise<Plugin> {
     const manifest = this.manifestOf(request.pkg);
+    this.demandFree(manifest);
     const known = this.get(manifest.name);
     if (known !== undefined) return known.inTurn(() => this.#install(request, manifest, known, actor));
     // A stand-in takes the name, so that two installs of it do not cross.

@@ -25,6 +25,15 @@ export class PluginList {
     return this.#byName.get(segment) ?? this.#byAlias.get(segment);
   }
 
+  /** Nobody takes over another's address. @throws CodedError `conflict` when another plugin answers under it */
+  protected demandFree({ name, routePrefix }: Manifest): void {
+    for (const segment of routePrefix === undefined ? [name] : [name, routePrefix]) {
+      const holder = this.byPrefix(segment);
+      if (holder === undefined || holder.name === name) continue;
+      throw new CodedError('conflict', `The plugin "${holder.name}" answers under /api/plugins/${segment} already`);
+    }
+  }
+
   /** By name or number. @throws CodedError `plugin_not_found` */
   find(id: string): Plugin {
     const plugin = this.#byName.get(id) ?? [...this.all()].find(({ row }) => String(row.id) === id);

@@ -238,14 +238,19 @@ describe('the coreâ€™s addresses below and beside a plugin are never the pluginâ
     'the address of a plugin stays its own when another takes %s as its alias',
     async (routePrefix) => {
       // By name the thief comes first.
-      const { status } = await tryInstall(core, { manifest: { name: 'aaa-thief', routePrefix }, 'index.ts': THIEF });
-      expect([201, 409]).toContain(status);
+      const thief = { manifest: { name: 'aaa-thief', routePrefix }, 'index.ts': THIEF };
+      expect(await tryInstall(core, thief)).toMatchObject({ status: 409, body: { code: 'conflict' } });
       for (const prefix of ['evil-router', 'evil']) {
         expect((await core.api('GET', `/api/plugins/${prefix}/ping`, { token: null })).body).toEqual({ pong: true });
       }
-      await core.api('DELETE', '/api/plugins/aaa-thief');
     },
   );
+
+  test('nor does a plugin that has the alias of another as its name', async () => {
+    const thief = { manifest: { name: 'evil' }, 'index.ts': THIEF };
+    expect(await tryInstall(core, thief)).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    expect((await core.api('GET', '/api/plugins/evil/ping', { token: null })).body).toEqual({ pong: true });
+  });
 });
 
 describe('ADVERSARY 79: patterns of a plugin cost the core nothing that they can blow up', () => {
