@@ -1,0 +1,3 @@
+export function definePlugin(plugin) {
+  return plugin;
+}
