@@ -34,11 +34,16 @@ export interface Agents {
   readonly secureContext: SecureContext | null;
 }
 
+/** Trust in these PEM certificates besides the default ones; null when the default ones are enough. */
+export function trustStore(ca: readonly string[]): SecureContext | null {
+  return ca.length === 0 ? null : createSecureContext({ ca: [...getCACertificates('default'), ...ca] });
+}
+
 /** @param ca PEM certificates that are trusted besides the default ones */
 export function createAgents(ca: readonly string[]): Agents {
   return {
     http: new PluginHttpAgent(KEEP),
     https: new PluginHttpsAgent(KEEP),
-    secureContext: ca.length === 0 ? null : createSecureContext({ ca: [...getCACertificates('default'), ...ca] }),
+    secureContext: trustStore(ca),
   };
 }

@@ -39,6 +39,16 @@ export interface FetchWeb {
  * @throws PermissionError naming the permission that is missing
  * @throws TypeError `fetch failed: ...` for everything else, with `code` and `cause`
  * @throws the signal's reason when it was aborted
+ * @example
+ * ```ts
+ * const response = await streamspace.fetch('https://api.example.com/v1/items', {
+ *   method: 'POST',
+ *   headers: { 'content-type': 'application/json' },
+ *   body: JSON.stringify({ name: 'one' }),
+ *   signal: AbortSignal.timeout(5_000),
+ * });
+ * if (!response.ok) throw new Error(`the service answered ${response.status}`);
+ * ```
  */
 export type FetchApi = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 

@@ -2,11 +2,11 @@ import { CodedError } from '../_kit/errors.ts';
 import { addressScope, canonicalAddress, isPrivateName } from './addresses.ts';
 import { isBadPort } from './bad-ports.ts';
 
-const LABEL = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
+export const LABEL = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
 /** The last label starts with a letter: what ends in a number is an IPv4 address to a URL parser. */
-const NAME = `(?:${LABEL}\\.)*[a-z](?:[a-z0-9_-]{0,61}[a-z0-9_])?`;
-const IPV4 = '(?:[0-9]{1,3}\\.){3}[0-9]{1,3}';
-const IPV6 = '\\[[0-9a-f:]{2,39}\\]';
+export const NAME = `(?:${LABEL}\\.)*[a-z](?:[a-z0-9_-]{0,61}[a-z0-9_])?`;
+export const IPV4 = '(?:[0-9]{1,3}\\.){3}[0-9]{1,3}';
+export const IPV6 = '\\[[0-9a-f:]{2,39}\\]';
 const PORT = '(?::[1-9][0-9]{0,4})?';
 
 /** What manifest entries look like (regular expression sources); see the README for their meaning. */
@@ -41,14 +41,24 @@ export function parseTarget(text: string): Target {
     throw new CodedError('invalid_input', `url: only http: and https: are fetched, not ${url.protocol}`);
   }
   if (url.username || url.password) throw new CodedError('invalid_input', 'url: credentials are not allowed in a URL');
-  const bare = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
-  const address = canonicalAddress(bare);
-  if (address === null && (bare.length > 253 || !HOST_NAME.test(bare))) {
-    throw new CodedError('invalid_input', 'url: the host name is not valid');
-  }
+  const { host, literal } = parseHost(url, 'url');
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
   if (isBadPort(port)) throw new CodedError('invalid_input', `url: port ${port} is blocked by the Fetch standard`);
-  return { url, host: address ?? bare, port, literal: address !== null };
+  return { url, host, port, literal };
+}
+
+/**
+ * The host of a parsed http URL in the one spelling that is judged.
+ * @param argument its name, for the error
+ * @throws CodedError `invalid_input` when it is no host name
+ */
+export function parseHost({ hostname }: URL, argument: string): Pick<Target, 'host' | 'literal'> {
+  const bare = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  const address = canonicalAddress(bare);
+  if (address === null && (bare.length > 253 || !HOST_NAME.test(bare))) {
+    throw new CodedError('invalid_input', `${argument}: the host name is not valid`);
+  }
+  return { host: address ?? bare, literal: address !== null };
 }
 
 /** The permission that a request to the target needs: always with a port, an IPv6 address in brackets. */
@@ -81,7 +91,7 @@ export function describe(permission: string): string {
 }
 
 /** What plain `network` stands for: an address or a name of the internet. */
-function isPublicHost(host: string): boolean {
+export function isPublicHost(host: string): boolean {
   const address = canonicalAddress(host);
   return address === null ? !isPrivateName(host) : addressScope(address) === 'public';
 }
@@ -101,13 +111,35 @@ export function allows(granted: string, needed: string): boolean {
   return port && host;
 }
 
+/** How a room's permissions name hosts. */
+export interface HostRules {
+  /** Of the room, for the log. */
+  readonly room: string;
+  readonly permissionFor: (host: string, port: number) => string;
+  readonly allows: (granted: string, needed: string) => boolean;
+  /** Whether a grant stands for many names. */
+  readonly isWildcard: (granted: string) => boolean;
+}
+
+export const FETCH_RULES: HostRules = {
+  room: 'fetch',
+  permissionFor,
+  allows,
+  isWildcard: (granted) => parseGrant(granted)?.wildcard === true,
+};
+
 /**
  * Address policy, beside the gate's permission: whether a plugin with these grants may open a connection to an address
  * that the target's name was resolved to. DNS answers belong to whoever owns the name, so a private address counts as
  * named only when its number is granted, or when the name is one that no public DNS can give (`localhost`,
  * `intranet.corp`) and was granted exactly.
  */
-export function mayConnect(grants: readonly string[], target: Target, address: string): boolean {
+export function mayConnect(
+  grants: readonly string[],
+  target: Target,
+  address: string,
+  { permissionFor, allows, isWildcard }: HostRules = FETCH_RULES,
+): boolean {
   const scope = addressScope(address);
   if (scope === 'public') return true;
   if (scope === 'never') return false;
@@ -115,11 +147,16 @@ export function mayConnect(grants: readonly string[], target: Target, address: s
   if (grants.some((granted) => allows(granted, byNumber))) return true;
   if (scope !== 'private' || !isPrivateName(target.host)) return false;
   const byName = permissionFor(target.host, target.port);
-  return grants.some((granted) => !parseGrant(granted)?.wildcard && allows(granted, byName));
+  return grants.some((granted) => !isWildcard(granted) && allows(granted, byName));
 }
 
 /** The grant that allows a connection to a private address by its number; undefined when none is needed, or there is none. */
-export function addressGrant(grants: readonly string[], target: Target, address: string): string | undefined {
+export function addressGrant(
+  grants: readonly string[],
+  target: Target,
+  address: string,
+  { permissionFor, allows }: HostRules = FETCH_RULES,
+): string | undefined {
   if (addressScope(address) === 'public') return undefined;
   const byNumber = permissionFor(address, target.port);
   return grants.findLast((granted) => allows(granted, byNumber));

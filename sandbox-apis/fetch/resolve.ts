@@ -2,7 +2,7 @@ import type { Caller } from '../_kit/contract.ts';
 import { CodedError } from '../_kit/errors.ts';
 import { canonicalAddress } from './addresses.ts';
 import { networkFailure } from './failure.ts';
-import { addressGrant, mayConnect, type Target } from './permission.ts';
+import { addressGrant, FETCH_RULES, type HostRules, mayConnect, type Target } from './permission.ts';
 
 export interface ResolvedAddress {
   readonly address: string;
@@ -21,6 +21,8 @@ export interface ResolveDeps {
   readonly log: FetchLog;
   /** A grant by number was what let an address through. */
   readonly used?: (caller: Caller, grant: string) => void;
+  /** Whose permissions name the addresses; those of `fetch` when absent. */
+  readonly rules?: HostRules;
 }
 
 /** More than these are not tried one after the other. */
@@ -32,7 +34,7 @@ const MAX_ADDRESSES = 4;
  * @throws CodedError `network_blocked`, or `network_failed` when the name is not known
  */
 export async function resolve(
-  { lookup, log, used }: ResolveDeps,
+  { lookup, log, used, rules = FETCH_RULES }: ResolveDeps,
   caller: Caller,
   target: Target,
   signal: AbortSignal,
@@ -41,15 +43,15 @@ export async function resolve(
   const good: string[] = [];
   for (const text of found) {
     const address = canonicalAddress(text);
-    if (address === null || !mayConnect(caller.grants, target, address)) {
+    if (address === null || !mayConnect(caller.grants, target, address, rules)) {
       // The address is for the operator only: a plugin learns nothing of the network inside.
-      log.warn({ plugin: caller.plugin, host: target.host, port: target.port, address: text }, 'fetch blocked');
+      log.warn({ plugin: caller.plugin, host: target.host, port: target.port, address: text }, `${rules.room} blocked`);
       throw new CodedError(
         'network_blocked',
         `${target.host} has an address that is not public; name the address itself in a permission`,
       );
     }
-    const grant = target.literal ? undefined : addressGrant(caller.grants, target, address);
+    const grant = target.literal ? undefined : addressGrant(caller.grants, target, address, rules);
     if (grant !== undefined) used?.(caller, grant);
     if (!good.includes(address)) good.push(address);
   }
