@@ -1,0 +1,3 @@
+import querystring from 'unenv/node/querystring';
+
+export { querystring as 'module.exports' };

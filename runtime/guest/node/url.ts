@@ -1,0 +1,3 @@
+import url from 'unenv/node/url';
+
+export { url as 'module.exports' };
