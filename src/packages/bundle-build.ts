@@ -1,5 +1,7 @@
 import type {
   BuildOptions,
+  BuildResult,
+  ImportKind,
   Loader,
   OnLoadResult,
   OnResolveArgs,
@@ -7,13 +9,17 @@ import type {
   PartialMessage,
   Plugin,
 } from 'esbuild';
+import { KEEPS_CONTEXT } from '../../runtime/protocol/node-modules.ts';
 import { bundleFailed, formatIssue, NAMESPACE, plainIssue, toIssue, toIssues } from './bundle-errors.ts';
 import { createResolver, type Resolution } from './bundle-resolve.ts';
 import type { Esbuild } from './bundle-service.ts';
 import { hideSourceMaps } from './bundle-source.ts';
+import { NODE_GLOBALS } from './guest-modules.ts';
 import { BUNDLE_LIMITS } from './limits.ts';
 import type { PackageFiles } from './read.ts';
 
+/** What stands in a bundle before the names of NODE_GLOBALS that it uses: its global scope has none of them. */
+const GLOBALS = '__streamspace_node';
 /** All that esbuild is told, but the entry and the plugin; part of the cache's key. */
 export const BUILD_OPTIONS = {
   bundle: true,
@@ -23,7 +29,11 @@ export const BUILD_OPTIONS = {
   target: 'esnext',
   // V8 has no decorators yet.
   supported: { decorators: false },
-  define: { 'process.env.NODE_ENV': '"production"', global: 'globalThis' },
+  define: {
+    'process.env.NODE_ENV': '"production"',
+    global: 'globalThis',
+    ...Object.fromEntries(Object.keys(NODE_GLOBALS).map((name) => [name, `${GLOBALS}.${name}`])),
+  },
   // Given, so that none is looked for.
   tsconfigRaw: {
     compilerOptions: {
@@ -40,13 +50,25 @@ export const BUILD_OPTIONS = {
   sourcesContent: true,
   legalComments: 'none',
   logLevel: 'silent',
-  logOverride: { 'unsupported-dynamic-import': 'warning', 'unsupported-require-call': 'warning' },
+  logOverride: {
+    'unsupported-dynamic-import': 'warning',
+    'unsupported-require-call': 'warning',
+    // Said of npm packages that import a module of types.
+    'ignored-bare-import': 'silent',
+  },
 } satisfies BuildOptions;
+
+/** The same for a bundle that asks for AsyncLocalStorage: only such pay for it. */
+export const CONTEXT_OPTIONS = {
+  ...BUILD_OPTIONS,
+  supported: { ...BUILD_OPTIONS.supported, ...KEEPS_CONTEXT },
+} satisfies BuildOptions;
+const ASKS_FOR_CONTEXT = 'require("node:async_hooks")';
 
 /** A name that no file on a disk has, since esbuild looks for its entry there before it asks a plugin. */
 const ENTRY = 'streamspace:entry';
 const SDK_SOURCE = 'export const definePlugin = (plugin) => plugin;\n';
-const LOADERS: Readonly<Record<string, Loader>> = {
+export const LOADERS: Readonly<Record<string, Loader>> = {
   ts: 'ts',
   mts: 'ts',
   cts: 'ts',
@@ -64,6 +86,7 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   sql: 'text',
 };
 const CODE_LOADERS: readonly Loader[] = ['ts', 'tsx', 'js', 'jsx'];
+const MAYBE_READY: readonly ImportKind[] = ['require-call', 'dynamic-import'];
 const IN_NODE_MODULES = /(?:^|\/)node_modules\//;
 
 export interface Built {
@@ -78,29 +101,54 @@ export interface Built {
  * @throws CodedError `bundle_failed`
  */
 export async function build(esbuild: Esbuild, pkg: PackageFiles, entry: string): Promise<Built> {
+  const first = await run(esbuild, pkg, entry, BUILD_OPTIONS);
+  if (!first.code.includes(ASKS_FOR_CONTEXT)) return first;
+  return run(esbuild, pkg, entry, CONTEXT_OPTIONS);
+}
+
+async function run(esbuild: Esbuild, pkg: PackageFiles, entry: string, options: BuildOptions): Promise<Built> {
   const plugin = await packagePlugin(pkg, entry);
-  const result = await esbuild.build({ ...BUILD_OPTIONS, entryPoints: [ENTRY], plugins: [plugin] }).catch((error) => {
-    if (Array.isArray(error?.errors)) throw bundleFailed(toIssues(error.errors));
+  const result = await esbuild.build({ ...options, entryPoints: [ENTRY], plugins: [plugin] }).catch((error) => {
+    if (Array.isArray(error?.errors)) throw bundleFailed(toIssues(error.errors, pkg.files));
     throw error;
   });
-  const code = result.outputFiles.find((file) => file.path.endsWith('.js'))?.contents ?? new Uint8Array();
-  const map = result.outputFiles.find((file) => file.path.endsWith('.map'))?.contents ?? new Uint8Array();
+  const code = fileOf(result, '.js');
+  const map = fileOf(result, '.map');
   checkSize('bundled code', code.byteLength, BUNDLE_LIMITS.outputBytes);
   checkSize('source map', map.byteLength, BUNDLE_LIMITS.mapBytes);
+  const text = Buffer.from(code).toString();
+  const before = globalsOf(text);
   return {
-    code: Buffer.from(code).toString(),
-    map: ownPaths(Buffer.from(map).toString()),
-    warnings: result.warnings.slice(0, BUNDLE_LIMITS.messages).map((message) => formatIssue(toIssue(message))),
+    code: before + text,
+    map: ownMap(Buffer.from(map).toString(), before === '' ? 0 : 1),
+    warnings: result.warnings
+      .slice(0, BUNDLE_LIMITS.messages)
+      .map((message) => formatIssue(toIssue(message, pkg.files))),
   };
+}
+
+/** The line that gives the code the global names of Node that it uses. */
+function globalsOf(code: string): string {
+  const used = Object.entries(NODE_GLOBALS).filter(([name]) => code.includes(`${GLOBALS}.${name}`));
+  const getters = used.map(([name, [module, member]]) => {
+    const value = `require("node:${module}")${member === undefined ? '' : `.${member}`}`;
+    return `get ${name}() { return ${value}; }`;
+  });
+  return getters.length === 0 ? '' : `const ${GLOBALS} = { ${getters.join(', ')} };\n`;
+}
+
+function fileOf({ outputFiles = [] }: BuildResult, suffix: string): Uint8Array {
+  return outputFiles.find((file) => file.path.endsWith(suffix))?.contents ?? new Uint8Array();
 }
 
 function checkSize(what: string, bytes: number, limit: number): void {
   if (bytes > limit) throw bundleFailed([plainIssue(`The ${what} is larger than ${limit} bytes`)]);
 }
 
-/** Sources relative to the package's root instead of esbuild's `pkg:index.ts`. */
-function ownPaths(json: string): string {
-  const map: { sources: string[] } = JSON.parse(json);
+/** Sources relative to the package's root instead of esbuild's `pkg:index.ts`; `before` lines stand before the code. */
+function ownMap(json: string, before: number): string {
+  const map: { sources: string[]; mappings: string } = JSON.parse(json);
+  map.mappings = ';'.repeat(before) + map.mappings;
   map.sources = map.sources.map((source) => source.replace(/^(?:\.\.\/)*pkg:/, ''));
   return JSON.stringify(map);
 }
@@ -127,6 +175,7 @@ async function packagePlugin(pkg: PackageFiles, entry: string): Promise<Plugin> 
     setup(hooks) {
       hooks.onResolve({ filter: /.*/ }, (args) => {
         if (args.kind === 'entry-point') return { path: entry, namespace: NAMESPACE };
+        if (args.namespace === 'guest') return { path: args.path, external: true };
         return answer(
           args,
           resolve(
@@ -140,6 +189,8 @@ async function packagePlugin(pkg: PackageFiles, entry: string): Promise<Plugin> 
       hooks.onLoad({ filter: /.*/ }, (args) => {
         if (args.namespace === NAMESPACE) return load(args.path);
         if (args.namespace === 'sdk') return { contents: SDK_SOURCE, loader: 'js' };
+        // A module of its own, so that its first use loads it and import() finds it.
+        if (args.namespace === 'guest') return { contents: `module.exports = require('${args.path}')`, loader: 'js' };
         if (args.namespace === 'empty') return { contents: 'module.exports = {};', loader: 'js' };
         if (args.namespace === 'absent') return { contents: absentModule(args.path), loader: 'js' };
         return failure('Only files of the package can be bundled');
@@ -162,13 +213,17 @@ function answer(args: OnResolveArgs, resolution: Resolution): OnResolveResult {
     case 'sdk':
     case 'empty':
       return { path: args.path, namespace: resolution.to };
+    case 'guest':
+      return { path: resolution.name, namespace: 'guest', sideEffects: false };
     case 'nowhere': {
       const text = `"${args.path}" ${resolution.reason}`;
+      if (!IN_NODE_MODULES.test(args.importer)) return failure(text);
+      // Without a path esbuild decides by where it stands: an error, unless the package is ready for one (`try`, `catch`).
+      // It has no folder to look for the module in.
+      if (resolution.builtin && MAYBE_READY.includes(args.kind)) return { warnings: [{ text }] };
       // Many npm packages try a module with require() and go on without it: it throws there, and not before.
-      if (args.kind === 'require-call' && IN_NODE_MODULES.test(args.importer)) {
-        return { path: args.path, namespace: 'absent', warnings: [{ text }] };
-      }
-      return failure(text);
+      if (args.kind !== 'require-call') return failure(text);
+      return { path: args.path, namespace: 'absent', warnings: [{ text }] };
     }
   }
 }

@@ -1,6 +1,9 @@
 import type { Message } from 'esbuild';
+import { valid } from 'semver';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import { missingModule } from './guest-modules.ts';
 import { BUNDLE_LIMITS } from './limits.ts';
+import type { PackageFiles } from './read.ts';
 
 /** Marks the files of the package in esbuild's paths. */
 export const NAMESPACE = 'pkg';
@@ -38,12 +41,13 @@ export function formatIssue({ file, line, column, message }: BundleIssue): strin
 }
 
 /** esbuild's errors in the package's own terms; what it says about the disk that it may not read is left out. */
-export function toIssues(messages: readonly Message[]): BundleIssue[] {
-  return messages.filter(({ text }) => !text.startsWith('Cannot read directory ')).map(toIssue);
+export function toIssues(messages: readonly Message[], files: PackageFiles['files']): BundleIssue[] {
+  const own = messages.filter(({ text }) => !text.startsWith('Cannot read directory '));
+  return own.map((message) => toIssue(message, files));
 }
 
 /** esbuild's message in the package's own terms. */
-export function toIssue({ text, location }: Message): BundleIssue {
+export function toIssue({ text, location }: Message, files: PackageFiles['files']): BundleIssue {
   const message = explain(text).slice(0, TEXT_LENGTH * 4);
   if (location === null) return plainIssue(message);
   const file = location.file.startsWith(`${NAMESPACE}:`) ? location.file.slice(NAMESPACE.length + 1) : location.file;
@@ -52,7 +56,7 @@ export function toIssue({ text, location }: Message): BundleIssue {
     file,
     line: location.line,
     column: before.length + 1,
-    message: `${message}${pulledInBy(file)}`,
+    message: `${message}${pulledInBy(file, files)}`,
     text: location.lineText.slice(0, TEXT_LENGTH),
   };
 }
@@ -66,14 +70,29 @@ function explain(text: string): string {
     return 'Top-level await is not available in a plugin: do it in onLoad, which is waited for';
   }
   if (COMPUTED.test(text)) return 'An import with a computed path cannot be bundled: write the path as a string';
+  const [, builtin = ''] = /^Could not resolve "([^"]+)"$/.exec(text) ?? [];
+  const missing = missingModule(builtin);
+  if (missing !== null) return `"${builtin}" ${missing}`;
   if (text.startsWith('"import.meta" is not available')) return 'import.meta is empty in a plugin';
   return text;
 }
 
 /** Names the npm package that a file belongs to: it is what the author has to look at. */
-function pulledInBy(file: string): string {
-  const inside = file.split('node_modules/').at(-1);
-  if (inside === undefined || inside === file) return '';
-  const [first = '', second = ''] = inside.split('/');
-  return ` (in the npm package "${first.startsWith('@') ? `${first}/${second}` : first}")`;
+function pulledInBy(file: string, files: PackageFiles['files']): string {
+  const at = file.lastIndexOf('node_modules/') + 'node_modules/'.length;
+  if (at < 'node_modules/'.length) return '';
+  const [first = '', second = ''] = file.slice(at).split('/');
+  const name = first.startsWith('@') ? `${first}/${second}` : first;
+  const version = versionOf(files.get(`${file.slice(0, at)}${name}/package.json`));
+  return ` (in the npm package "${name}${version === null ? '' : `@${version}`}")`;
+}
+
+function versionOf(manifest: Uint8Array | undefined): string | null {
+  if (manifest === undefined) return null;
+  try {
+    return valid((JSON.parse(Buffer.from(manifest).toString()) as { version?: string } | null)?.version);
+  } catch {
+    // It is the package's own, and may be anything.
+    return null;
+  }
 }

@@ -1,6 +1,6 @@
-import { isBuiltin } from 'node:module';
 import { posix } from 'node:path';
 import type { BaseFileSystem, ResolveRequest } from 'enhanced-resolve';
+import { guestModule, missingModule } from './guest-modules.ts';
 import type { PackageFiles } from './read.ts';
 
 /** Where an import leads: a file of the package, a virtual module, or nowhere with the reason. */
@@ -8,7 +8,10 @@ export type Resolution =
   | { readonly to: 'file'; readonly path: string; readonly sideEffects: boolean }
   | { readonly to: 'sdk' }
   | { readonly to: 'empty' }
-  | { readonly to: 'nowhere'; readonly reason: string };
+  /** What the guest's `require` gives under that name. */
+  | { readonly to: 'guest'; readonly name: string }
+  /** `builtin`: it is a module of Node or Bun that a guest does not have. */
+  | { readonly to: 'nowhere'; readonly reason: string; readonly builtin: boolean };
 
 /** How an import is written: both forms can lead to different files of the same npm package. */
 export type ImportForm = 'import' | 'require';
@@ -16,6 +19,8 @@ export type ImportForm = 'import' | 'require';
 const SDK = '@streamspace/sdk';
 /** What npm packages call a server without Node, most fitting first; `default` matches always. */
 const CONDITIONS = ['streamspace', 'workerd', 'worker', 'browser', 'module'];
+/** Packages whose `browser` files need a DOM, which a guest has not, while the others work in it: they are taken as they are. */
+const NEEDS_DOM = /(?:^|\/)node_modules\/@aws-sdk\/xml-builder\//;
 const HAS_SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/;
 
 /**
@@ -25,7 +30,7 @@ const HAS_SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/;
 export async function createResolver(pkg: PackageFiles) {
   const { ResolverFactory } = await import('enhanced-resolve');
   const fileSystem = memoryFileSystem(pkg.files);
-  const make = (form: ImportForm) =>
+  const make = (form: ImportForm, aliasFields: string[]) =>
     ResolverFactory.createResolver({
       fileSystem,
       symlinks: false,
@@ -40,17 +45,20 @@ export async function createResolver(pkg: PackageFiles) {
       },
       conditionNames: [...CONDITIONS, form],
       mainFields: ['browser', 'module', 'main'],
-      aliasFields: ['browser'],
+      aliasFields,
     });
-  const resolvers = { import: make('import'), require: make('require') };
+  const resolvers = { import: make('import', ['browser']), require: make('require', ['browser']) };
+  const withoutDom = { import: make('import', []), require: make('require', []) };
 
   return (specifier: string, importer: string, form: ImportForm): Resolution => {
     if (specifier === SDK) return { to: 'sdk' };
     const refusal = refuse(specifier, importer);
-    if (refusal !== null) return { to: 'nowhere', reason: refusal };
-    let resolution: Resolution = { to: 'nowhere', reason: missing(specifier) };
+    if (refusal !== null) return { to: 'nowhere', reason: refusal, builtin: false };
+    // The package's own files come first, as its node_modules do before the names without `node:`.
+    let resolution = elsewhere(specifier);
     // The file system answers at once, so the callback has run when this returns.
-    resolvers[form].resolve({}, `/${posix.dirname(importer)}`, specifier, {}, (_error, path, request) => {
+    const resolver = (NEEDS_DOM.test(importer) ? withoutDom : resolvers)[form];
+    resolver.resolve({}, `/${posix.dirname(importer)}`, specifier, {}, (_error, path, request) => {
       if (path === false) resolution = { to: 'empty' };
       else if (path !== undefined && pkg.files.has(path.slice(1))) {
         resolution = { to: 'file', path: path.slice(1), sideEffects: hasSideEffects(request) };
@@ -60,21 +68,26 @@ export async function createResolver(pkg: PackageFiles) {
   };
 }
 
+function elsewhere(specifier: string): Resolution {
+  const name = guestModule(specifier);
+  if (name !== null) return { to: 'guest', name };
+  const reason = missingModule(specifier);
+  if (reason !== null) return { to: 'nowhere', reason, builtin: true };
+  const relative = specifier.startsWith('.');
+  const missing = relative
+    ? 'is not a file of the package'
+    : 'is neither a file of the package nor in its node_modules';
+  return { to: 'nowhere', reason: missing, builtin: false };
+}
+
 function refuse(specifier: string, importer: string): string | null {
-  if (specifier.startsWith('node:') || specifier.startsWith('bun:')) return missing(specifier);
+  if (guestModule(specifier) !== null || missingModule(specifier) !== null) return null;
   if (HAS_SCHEME.test(specifier) || specifier.startsWith('//'))
     return 'is an address: only files of the package can be imported';
   if (specifier.startsWith('/') || specifier.includes('\\') || specifier.includes('\0'))
     return 'is not a relative path: only files of the package can be imported';
   const relative = specifier.startsWith('.') ? posix.join(posix.dirname(importer), specifier) : '';
   return relative === '..' || relative.startsWith('../') ? 'leads out of the package' : null;
-}
-
-function missing(specifier: string): string {
-  if (specifier.startsWith('.')) return 'is not a file of the package';
-  if (isBuiltin(specifier))
-    return 'is a module of Node or Bun: a plugin has the web platform and the sandbox APIs instead';
-  return 'is neither a file of the package nor in its node_modules';
 }
 
 function hasSideEffects(request: ResolveRequest | undefined): boolean {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { version as esbuildVersion } from 'esbuild/package.json';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Log } from '../log.ts';
-import { BUILD_OPTIONS, type Built, build } from './bundle-build.ts';
+import { type Built, build, CONTEXT_OPTIONS } from './bundle-build.ts';
 import { BundleCache } from './bundle-cache.ts';
 import { bundleFailed, plainIssue } from './bundle-errors.ts';
 import { BundlerDeadline, BundlerDied, runEsbuild, stopEsbuild } from './bundle-service.ts';
@@ -42,7 +42,7 @@ export interface BundlerOptions {
 }
 
 /** Raised when our part of the bundling changes what comes out. */
-const REVISION = 1;
+const REVISION = 2;
 
 export function createBundler({ cacheDir, log, deadlineMs = BUNDLE_LIMITS.deadlineMs }: BundlerOptions): Bundler {
   const cache = new BundleCache(cacheDir, log);
@@ -105,6 +105,6 @@ export function createBundler({ cacheDir, log, deadlineMs = BUNDLE_LIMITS.deadli
 }
 
 function bundleDigest(pkg: PackageFiles, entry: string): string {
-  const inputs = [REVISION, esbuildVersion, BUILD_OPTIONS, pkg.digest, entry];
+  const inputs = [REVISION, esbuildVersion, CONTEXT_OPTIONS, pkg.digest, entry];
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
 }

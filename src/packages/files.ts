@@ -24,12 +24,7 @@ export class FileCollector {
   addFile(rawPath: string, size: number): ((content: Uint8Array) => void) | null {
     const path = this.#admit(rawPath);
     if (path === '') throw packageInvalid(`The path ${quotePath(rawPath)} is not a file`);
-    if (size > PACKAGE_LIMITS.fileBytes) {
-      throw packageTooLarge(
-        `The file ${quotePath(path)} is over ${PACKAGE_LIMITS.fileBytes} bytes`,
-        PACKAGE_LIMITS.fileBytes,
-      );
-    }
+    if (size > PACKAGE_LIMITS.fileBytes) throw fileTooLarge(path);
     this.#bytes += size;
     if (this.#bytes > PACKAGE_LIMITS.unpackedBytes) throw unpackedTooLarge();
     this.#paths.add(path, false);
@@ -68,6 +63,13 @@ export class FileCollector {
     for (const path of this.#files.keys()) if (!path.startsWith(prefix)) return '';
     return prefix;
   }
+}
+
+export function fileTooLarge(path: string) {
+  return packageTooLarge(
+    `The file ${quotePath(path)} is over ${PACKAGE_LIMITS.fileBytes} bytes`,
+    PACKAGE_LIMITS.fileBytes,
+  );
 }
 
 export function unpackedTooLarge() {

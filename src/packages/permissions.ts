@@ -14,11 +14,6 @@ export const PLATFORM_PERMISSIONS: readonly PermissionKind[] = [
   word('infrastructure:write', 'Label, taint, cordon and scale the nodes of the cluster'),
   word('auth:provide', 'Sign users in on behalf of the platform'),
   word('overrides', 'Answer the core endpoints that the manifest lists under "overrides"'),
-  {
-    pattern: String.raw`network:tcp:(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:(?:\d{1,5}|\*)`,
-    example: 'network:tcp:smtp.example.com:587',
-    describe: (permission) => `Open TCP connections to ${permission.slice('network:tcp:'.length)}`,
-  },
 ];
 
 function word(permission: string, sentence: string): PermissionKind {

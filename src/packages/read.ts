@@ -6,10 +6,14 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
-import { FileCollector, unpackedTooLarge } from './files.ts';
+import { listPackage, reachedPackages } from './dependencies.ts';
+import { FileCollector, fileTooLarge, unpackedTooLarge } from './files.ts';
 import { PACKAGE_LIMITS } from './limits.ts';
 import { isIgnored, packageInvalid, packageTooLarge, quotePath } from './paths.ts';
 import { TarShape } from './tar-shape.ts';
+
+/** Types for the author's editor; the host has its own. */
+const SDK = 'node_modules/@streamspace';
 
 /** The files of a package in memory; nothing of it is ever written to the core's disk as files. */
 export interface PackageFiles {
@@ -122,13 +126,19 @@ function unreadable(failures: unknown[]): CodedError {
 }
 
 /**
- * Reads a package from a folder: regular files only, under the same caps; dot files and editor backups are left out.
+ * Reads a package from a folder: regular files only, under the same caps; dot files and editor backups are left out. Of
+ * node_modules it takes what the package.json needs when the plugin runs, and all of it when there is no package.json but
+ * for the types of the SDK.
  * @throws CodedError `package_invalid` (a link, a device, no such folder), `package_too_large`
  */
 export async function readFolder(dir: string): Promise<PackageFiles> {
   const collector = new FileCollector();
   const pending: (() => Promise<void>)[] = [];
-  await list(dir, '', collector, pending);
+  const packages = await reachedPackages((path) => readManifestFile(dir, path));
+  await list(dir, '', collector, pending, packages === null ? [SDK] : ['node_modules']);
+  for (const path of packages ?? []) {
+    for (const file of await listPackage(dir, path)) pending.push(() => readOne(dir, file, collector));
+  }
   const workers = Array.from({ length: PACKAGE_LIMITS.parallelReads }, async () => {
     for (let job = pending.pop(); job !== undefined; job = pending.pop()) await job();
   });
@@ -141,6 +151,7 @@ async function list(
   below: string,
   collector: FileCollector,
   pending: (() => Promise<void>)[],
+  without: readonly string[],
 ): Promise<void> {
   const entries = await readdir(join(dir, below), { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     throw packageInvalid(`The folder ${quotePath(below || dir)} cannot be read: ${error.code ?? error.message}`);
@@ -148,7 +159,7 @@ async function list(
   const folders: string[] = [];
   for (const entry of entries) {
     const path = below === '' ? entry.name : `${below}/${entry.name}`;
-    if (isIgnored(entry.name)) continue;
+    if (isIgnored(entry.name) || without.includes(path)) continue;
     if (entry.isDirectory()) {
       collector.addFolder(path);
       folders.push(path);
@@ -160,10 +171,30 @@ async function list(
       );
     }
   }
-  await Promise.all(folders.map((folder) => list(dir, folder, collector, pending)));
+  await Promise.all(folders.map((folder) => list(dir, folder, collector, pending, without)));
 }
 
 async function readOne(dir: string, path: string, collector: FileCollector): Promise<void> {
+  await openRegular(dir, path, async (size, read) => {
+    const keep = collector.addFile(path, size);
+    keep?.(await read());
+  });
+}
+
+/** The bytes of a package.json, or null when it is not there. */
+function readManifestFile(dir: string, path: string): Promise<Uint8Array | null> {
+  return openRegular(dir, path, (size, read) => {
+    if (size > PACKAGE_LIMITS.fileBytes) throw fileTooLarge(path);
+    return read();
+  });
+}
+
+/** Opens a regular file and hands its size and its bytes on; null when it is gone. */
+async function openRegular<T>(
+  dir: string,
+  path: string,
+  use: (size: number, read: () => Promise<Uint8Array>) => Promise<T>,
+): Promise<T | null> {
   // O_NOFOLLOW and O_NONBLOCK: what became a link or a fifo since it was listed is neither followed nor waited for.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const file = await open(join(dir, path), flags).catch((error: NodeJS.ErrnoException) => {
@@ -171,14 +202,15 @@ async function readOne(dir: string, path: string, collector: FileCollector): Pro
     if (error.code === 'ENOENT') return null;
     throw packageInvalid(`The file ${quotePath(path)} cannot be read: ${error.code ?? error.message}`);
   });
-  if (file === null) return;
+  if (file === null) return null;
   try {
     const stat = await file.stat();
     if (!stat.isFile()) throw packageInvalid(`${quotePath(path)} is not a regular file`);
-    const keep = collector.addFile(path, stat.size);
-    const { buffer, bytesRead } = await file.read(new Uint8Array(stat.size), 0, stat.size, 0);
-    if (bytesRead !== stat.size) throw packageInvalid(`The file ${quotePath(path)} changed while it was read`);
-    keep?.(buffer);
+    return await use(stat.size, async () => {
+      const { buffer, bytesRead } = await file.read(new Uint8Array(stat.size), 0, stat.size, 0);
+      if (bytesRead !== stat.size) throw packageInvalid(`The file ${quotePath(path)} changed while it was read`);
+      return buffer;
+    });
   } finally {
     await file.close();
   }

@@ -152,10 +152,10 @@ describe('errors', () => {
     const places = found.map(({ file, line, column, message }) => `${file}:${line}:${column} ${message}`).sort();
     expect(places).toEqual([
       'index.ts:1:8 "./nope" is not a file of the package',
-      'index.ts:2:16 "node:fs" is a module of Node or Bun: a plugin has the web platform and the sandbox APIs instead',
+      'index.ts:2:16 "node:fs" is a module of Node that a plugin does not have: use the sandbox APIs files and storage instead',
       'index.ts:2:34 "left-pad" is neither a file of the package nor in its node_modules',
       'node_modules/pkg/index.js:1:21 "./gone.js" is not a file of the package (in the npm package "pkg")',
-      'node_modules/pkg/index.js:1:8 "fs" is a module of Node or Bun: a plugin has the web platform and the sandbox APIs instead (in the npm package "pkg")',
+      'node_modules/pkg/index.js:1:8 "fs" is a module of Node that a plugin does not have: use the sandbox APIs files and storage instead (in the npm package "pkg")',
     ]);
   });
 

@@ -6,7 +6,7 @@ import { MANIFEST_LIMITS } from '../../src/packages/limits.ts';
 import { type Manifest, manifestJsonSchema, parseManifest } from '../../src/packages/manifest.ts';
 import { packageOf, refusal } from './fixture.ts';
 
-const PATTERNS = ['network(?::[a-z.*]+)?', 'events:subscribe:.+'];
+const PATTERNS = ['network(?::[a-z.*]+)?', 'network:tcp:[a-z.*]+:[0-9]+', 'events:subscribe:.+'];
 const BASE = { name: 'greeter', version: '1.0.0' };
 
 function parse(manifest: unknown, files: Record<string, string> = { 'index.ts': '' }): Manifest {
