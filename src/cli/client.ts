@@ -13,6 +13,8 @@ export interface Client {
   readonly target: Target;
   /** Answers the decoded body, or undefined for an empty one. Errors: `ProblemError`, `Failure` when nobody is there. */
   call<T>(method: string, path: string, options?: Call): Promise<T>;
+  /** Answers the body as it comes. Same errors. */
+  download(method: string, path: string, options?: Call): Promise<ReadableStream<Uint8Array>>;
   /** Reads a stream of server-sent events until it ends or the signal aborts. */
   events(path: string, signal: AbortSignal): AsyncIterable<EventSourceMessage>;
 }
@@ -51,6 +53,10 @@ export function createClient(target: Target): Client {
       const response = await request(method, path, { ...options, accept: 'application/json' });
       const text = await response.text();
       return (text === '' ? undefined : JSON.parse(text)) as T;
+    },
+    async download(method, path, options = {}) {
+      const response = await request(method, path, { ...options, accept: 'application/json' });
+      return response.body ?? new Blob([]).stream();
     },
     async *events(path, signal) {
       const response = await request('GET', path, { signal, accept: 'text/event-stream' });

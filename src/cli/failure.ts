@@ -71,9 +71,11 @@ function printProblem(problem: Problem): number {
   return EXIT_REFUSED;
 }
 
-/** Where in the plugin's own files it happened; the message above them was printed already. */
+/** Where in the plugin's own files it happened, and what caused it; the message above that was printed already. */
 function framesOf(stack: string): string[] {
-  return stack.split('\n').filter((line) => line.trimStart().startsWith('at '));
+  const lines = stack.split('\n');
+  const first = lines.findIndex((line) => line.trimStart().startsWith('at '));
+  return first < 0 ? [] : lines.slice(first);
 }
 
 function print(headline: string, lines: readonly string[]): void {

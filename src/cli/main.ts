@@ -5,16 +5,20 @@ import { addDoctor } from './commands/doctor.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogout } from './commands/logout.ts';
 import { addPluginCreate } from './commands/plugin-create.ts';
+import { addPluginDev } from './commands/plugin-dev.ts';
 import { addPluginDisable } from './commands/plugin-disable.ts';
 import { addPluginEnable } from './commands/plugin-enable.ts';
+import { addPluginHeap } from './commands/plugin-heap.ts';
 import { addPluginInstall } from './commands/plugin-install.ts';
 import { addPluginList } from './commands/plugin-list.ts';
 import { addPluginLogs } from './commands/plugin-logs.ts';
 import { addPluginPack } from './commands/plugin-pack.ts';
 import { addPluginPermissions } from './commands/plugin-permissions.ts';
 import { addPluginPostMortems } from './commands/plugin-post-mortems.ts';
+import { addPluginProfile } from './commands/plugin-profile.ts';
 import { addPluginReload } from './commands/plugin-reload.ts';
 import { addPluginSwitch } from './commands/plugin-switch.ts';
+import { addPluginTypes } from './commands/plugin-types.ts';
 import { addPluginUninstall } from './commands/plugin-uninstall.ts';
 import { report } from './failure.ts';
 
@@ -31,11 +35,15 @@ const program = new Command('streamspace')
 
 const plugin = program.command('plugin').description('write, pack, install and look after plugins');
 addPluginCreate(plugin);
+addPluginDev(plugin);
+addPluginTypes(plugin);
 addPluginPack(plugin);
 addPluginInstall(plugin);
 addPluginList(plugin);
 addPluginLogs(plugin);
 addPluginPostMortems(plugin);
+addPluginProfile(plugin);
+addPluginHeap(plugin);
 addPluginEnable(plugin);
 addPluginDisable(plugin);
 addPluginReload(plugin);

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CONTRACTS } from '../broker/rooms.ts';
 import { createLog } from '../log.ts';
-import { createBundler } from '../packages/bundle.ts';
+import { type Bundle, createBundler } from '../packages/bundle.ts';
+import { askedModules } from '../packages/guest-modules.ts';
 import { type Manifest, parseManifest } from '../packages/manifest.ts';
 import { packArchive } from '../packages/pack.ts';
 import { type PackageFiles, readFolder } from '../packages/read.ts';
@@ -35,18 +36,19 @@ export function archiveName({ name, version }: Manifest): string {
 export async function packFolder(folder: string): Promise<Packed> {
   const pkg = await readFolder(folder);
   const manifest = readManifest(pkg);
-  for (const warning of await bundleWarnings(pkg, manifest)) {
-    note(`${paint('yellow', 'warning:', process.stderr)} ${printable(warning)}`);
-  }
+  const { code, warnings } = await trialBundle(pkg, manifest);
+  for (const warning of warnings) note(`${paint('yellow', 'warning:', process.stderr)} ${printable(warning)}`);
+  const modules = askedModules(code);
+  if (modules.length > 0) note(`Node modules: ${modules.join(', ')} (docs/authors/node-compatibility.md)`);
   const archive = new Uint8Array(await packArchive(pkg));
   return { manifest, archive, files: pkg.files.size, bytes: pkg.bytes };
 }
 
-async function bundleWarnings(pkg: PackageFiles, manifest: Manifest): Promise<readonly string[]> {
+async function trialBundle(pkg: PackageFiles, manifest: Manifest): Promise<Bundle> {
   const cacheDir = await mkdtemp(join(tmpdir(), 'streamspace-pack-'));
   const bundler = createBundler({ cacheDir, log: createLog('silent') });
   try {
-    return (await bundler.bundle(pkg, manifest)).warnings;
+    return await bundler.bundle(pkg, manifest);
   } finally {
     await bundler.stop();
     await rm(cacheDir, { recursive: true, force: true });

@@ -1,19 +1,11 @@
-import { dirname, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-/** The checkout that this program runs from: it has the types that authors import. */
-const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-
 export interface ScaffoldOptions {
-  /** Absolute path of the folder that the files will be in. */
-  readonly folder: string;
   readonly language: 'ts' | 'js';
   /** Address of a host; editors fetch the manifest's schema there. */
   readonly host: string;
 }
 
 /** The files of a new plugin: path in its folder -> content. */
-export function scaffold(name: string, { folder, language, host }: ScaffoldOptions): Record<string, string> {
+export function scaffold(name: string, { language, host }: ScaffoldOptions): Record<string, string> {
   const main = `index.${language}`;
   return {
     'manifest.json': json({
@@ -32,7 +24,7 @@ export function scaffold(name: string, { folder, language, host }: ScaffoldOptio
     }),
     [main]: INDEX,
     'README.md': readme(name),
-    'tsconfig.json': json(tsconfig(folder, language)),
+    'tsconfig.json': json(tsconfig(language)),
     '.gitignore': 'node_modules/\n*.tar.gz\n',
   };
 }
@@ -62,15 +54,15 @@ function readme(name: string): string {
 `;
 }
 
-/** The isolate has the web platform and the global \`streamspace\`, and neither Node nor Bun: so no types of those. */
-function tsconfig(folder: string, language: 'ts' | 'js'): object {
+/** Exactly what the isolate has: the language, and what `@streamspace/sdk` declares (sdk-types.ts writes that). */
+function tsconfig(language: 'ts' | 'js'): object {
   return {
     compilerOptions: {
       target: 'ESNext',
       module: 'Preserve',
       moduleResolution: 'bundler',
-      lib: ['ESNext', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable'],
-      types: [],
+      lib: ['ESNext'],
+      types: ['@streamspace/sdk'],
       strict: true,
       noUncheckedIndexedAccess: true,
       exactOptionalPropertyTypes: true,
@@ -80,16 +72,9 @@ function tsconfig(folder: string, language: 'ts' | 'js'): object {
       noEmit: true,
       skipLibCheck: true,
       ...(language === 'js' && { allowJs: true, checkJs: true }),
-      paths: { '@streamspace/sdk': [sdkPath(folder)] },
     },
     include: ['.'],
   };
-}
-
-/** Relative inside the checkout, so that it may move as a whole; absolute outside, so that the plugin may. */
-function sdkPath(folder: string): string {
-  const file = `${ROOT}/sandbox-apis/sdk.ts`;
-  return `${folder}/`.startsWith(`${ROOT}/`) ? relative(folder, file) : file;
 }
 
 function titleOf(name: string): string {

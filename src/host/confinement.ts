@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { hostFiles } from './files.ts';
 import type { Lockdown } from './lockdown.ts';
 import { isOpenToAll, privateFile } from './path-access.ts';
-import { filterArchitecture, seccompProgram } from './seccomp.ts';
+import { filterArchitecture, HOST_RULES, seccompProgram } from './seccomp.ts';
 
 /** How the isolate host is locked in, best first; each includes what the ones after it do. */
 export const LAYERS = ['bubblewrap', 'namespaces', 'permission'] as const;
@@ -158,7 +158,9 @@ function confineWith(layer: Layer, locks: Locks, files: HostFiles, words: readon
   switch (layer) {
     case 'bubblewrap': {
       const filter =
-        locks.seccomp && architecture !== null ? privateFile(tmpdir(), seccompProgram(architecture)) : null;
+        locks.seccomp && architecture !== null
+          ? privateFile(tmpdir(), seccompProgram(architecture, HOST_RULES, AS_PID))
+          : null;
       const flags = filter === null ? [] : ['--seccomp', String(FIRST_FREE_DESCRIPTOR)];
       const command = [...limits(), tool('bwrap'), ...BWRAP_FLAGS, ...flags, ...binds(files), '--', ...node];
       if (filter === null) return { command, ...nothing };
@@ -175,6 +177,8 @@ function confineWith(layer: Layer, locks: Locks, files: HostFiles, words: readon
   }
 }
 
+/** What the host is in its namespace of processes: `--as-pid-1`. */
+const AS_PID = 1;
 const BWRAP_FLAGS = [
   '--unshare-all',
   '--die-with-parent',

@@ -3,6 +3,7 @@ import { FLAG, type GoneReason, type GuestError, KIND, LANE } from '../../runtim
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { HostChannel } from './channel.ts';
 import { decodeGuestError } from './decode.ts';
+import type { Inspection } from './inspection.ts';
 import { GuestStreams } from './streams.ts';
 
 /** What the core asks of a handler. */
@@ -88,6 +89,8 @@ interface Pending {
   readonly reject: (error: Error) => void;
   readonly started: number;
   readonly deadline: number;
+  /** Milliseconds that the isolate had been paused by then. */
+  readonly pausedBefore: number;
   readonly depth: number;
   readonly cancelled: (() => boolean) | undefined;
   readonly sent: number | null;
@@ -122,6 +125,8 @@ export class Guest {
   cpuMs = 0;
   heapBytes = 0;
   home: Home | null = null;
+  /** Of an isolate that was made for it. */
+  inspection: Inspection | null = null;
   /** When it was last seen at work, by `performance.now()`. */
   usedAt = performance.now();
   #toldAt = this.usedAt;
@@ -206,6 +211,7 @@ export class Guest {
         reject,
         started,
         deadline: started + request.deadlineMs,
+        pausedBefore: this.inspection?.pausedMs(started) ?? 0,
         depth: request.depth ?? 1,
         cancelled: request.cancelled,
         sent,
@@ -270,6 +276,9 @@ export class Guest {
       case KIND.credit:
         this.streams.onCredit(frame.id, positiveInteger(frame.head));
         return;
+      case KIND.inspected:
+        this.inspection?.receive(frame);
+        return;
       case KIND.streamAbort:
         this.streams.onAbort(frame.id, frame.flags, decodeGuestError(frame.head).message);
         return;
@@ -279,8 +288,9 @@ export class Guest {
   /** Fails what is over its deadline, by the core's clock, and what nobody waits for any more. */
   expire(now: number): void {
     let late: readonly UnderWay[] | null = null;
+    const pausedMs = this.inspection?.pausedMs(now) ?? 0;
     for (const [id, pending] of this.#pending) {
-      const over = pending.deadline <= now;
+      const over = pending.deadline + pausedMs - pending.pausedBefore <= now;
       if (!over && pending.cancelled?.() !== true) continue;
       if (over) late ??= this.underWay();
       this.#settle(id, false);
@@ -324,6 +334,7 @@ export class Guest {
       pending.reject(failure);
     }
     this.streams.close(failure);
+    this.inspection?.end('its isolate is gone');
     this.#onIdle?.();
     this.#events.onGone(this, { ...loss, underWay });
   }

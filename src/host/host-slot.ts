@@ -10,10 +10,12 @@ export interface SlotOptions {
   readonly name: string;
   /** Whether it is for one plugin. */
   readonly own: boolean;
+  /** Whether it is for one isolate: the process goes with that, and no other takes its place. */
+  readonly once: boolean;
   readonly log: Log;
   /** Starts a process; `onExit` is told once when it is no more. */
   readonly start: (onExit: IsolateHostExit) => Promise<IsolateHost>;
-  /** A new process stands where one died: what was loaded has to be loaded again. */
+  /** A process died, and another stands in its place if need be: what was loaded has to be loaded again. */
   readonly onRespawn: () => void;
 }
 
@@ -70,7 +72,7 @@ export class HostSlot {
 
   #isLong(now: number): boolean {
     this.#emptySince ??= now;
-    return now - this.#emptySince > HOST_LIMITS.emptyMs;
+    return now - this.#emptySince > (this.#options.once ? 0 : HOST_LIMITS.emptyMs);
   }
 
   #spawn(): Promise<IsolateHost> {
@@ -98,6 +100,11 @@ export class HostSlot {
   #onExit(reason: string, blamed: boolean): void {
     this.#host = null;
     if (this.#stopped) return;
+    if (this.#options.once) {
+      this.#stopped = true;
+      this.#options.onRespawn();
+      return;
+    }
     this.restarts += 1;
     // Who is to blame comes back elsewhere (docs/adr/0010): the others need not wait for it.
     const isSound = performance.now() - this.#startedAt > HOST_LIMITS.soundAfterMs || (blamed && !this.#options.own);

@@ -10,6 +10,7 @@ import { confine, type HostFiles, type Layer, type Locks } from './confinement.t
 import { decodeGuestError, decoder } from './decode.ts';
 import { FloodWatch } from './flood-watch.ts';
 import { Guest, type GuestEvents, type Verdict } from './guest.ts';
+import { Inspection } from './inspection.ts';
 import { HOST_LIMITS, PLUGIN_LIMITS } from './limits.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { innermost, residentBytes } from './resident-memory.ts';
@@ -200,6 +201,7 @@ export class IsolateHost {
     if (this.#dead) return Promise.reject(hostGone('it died before'));
     const guest = new Guest(id, this.#channel, this.#options.guests);
     guest.home = this;
+    if (head.inspect === true) guest.inspection = new Inspection(id, this.#channel);
     this.#guests.set(id, guest);
     this.#allowances.set(id, { memoryBytes: head.memoryMb * 1024 * 1024, cpuMs: head.cpuMs });
     return new Promise((resolve, reject) => {

@@ -76,7 +76,7 @@ export const PLUGIN_LIMITS = {
     default: 256 * MIB,
     least: 1,
     ceiling: 8_192 * MIB,
-    about: 'Bytes of bodies that `fetch` sends and receives in a minute',
+    about: 'Bytes that `fetch` (bodies) and `connect` send and receive in a minute',
   },
   /** 100 a second: a busy plugin logs each request, a loop does not fill the disk. */
   logLinesPerMinute: { default: 6_000, least: 1, ceiling: 60_000, about: 'Lines of log in a minute' },
@@ -99,6 +99,8 @@ export const HOST_CALL_LIMITS: Readonly<Record<string, LimitSpec>> = {
   default: { default: 30_000, least: 1, ceiling: 600_000, about: 'Calls of one capability in a minute' },
   /** 50 a second: services on the internet ban whoever asks them more often. */
   fetch: { default: 3_000, least: 1, ceiling: 60_000, about: 'Requests to the network in a minute' },
+  /** 16 new sockets a second, at three calls each: who needs more keeps them open. */
+  connect: { default: 3_000, least: 1, ceiling: 60_000, about: 'Calls of sockets in a minute' },
   /** 50 a second: each event is a row, and one more for each plugin that hears it. */
   events: { default: 3_000, least: 1, ceiling: 60_000, about: 'Calls of events in a minute' },
 };

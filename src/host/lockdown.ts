@@ -4,7 +4,7 @@
  */
 import { dlopen, FFIType, ptr, read } from 'bun:ffi';
 import { openSync, readFileSync, statSync } from 'node:fs';
-import { filterArchitecture, seccompProgram } from './seccomp.ts';
+import { filterArchitecture, HOST_RULES, seccompProgram } from './seccomp.ts';
 import { LOCK_CALLS } from './syscalls.ts';
 
 /** What the process is bound to, and what it becomes. */
@@ -105,7 +105,8 @@ function fileRules(readable: readonly string[]): number {
 function filterCalls(): void {
   const architecture = filterArchitecture();
   if (architecture === null) throw new Error('there is no filter for this architecture');
-  const program = seccompProgram(architecture);
+  // The command keeps the id of this process.
+  const program = seccompProgram(architecture, HOST_RULES, process.pid);
   // struct sock_fprog: the number of instructions, and where they are.
   const header = new BigUint64Array([BigInt(program.length / 8), BigInt(ptr(program))]);
   call('seccomp', [SET_MODE_FILTER, 0, header]);

@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deflateRawSync } from 'node:zlib';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { KEEPS_CONTEXT, NODE_MODULES } from '../../runtime/protocol/node-modules.ts';
 
 const here = join(dirname(fileURLToPath(import.meta.url)), '../../runtime/guest');
 const require = createRequire(import.meta.url);
@@ -29,6 +30,11 @@ const substitutes: Plugin = {
       const source = await readFile(path, 'utf8');
       return { contents: path.endsWith('encoding.js') ? source : `const globalThis = {};\n${source}` };
     });
+    // Ours in place of the globals that it takes, which are the guest's to replace.
+    onLoad({ filter: /urlpattern-polyfill[\\/]dist[\\/]urlpattern\.js$/ }, async ({ path }) => {
+      const globals = JSON.stringify(join(here, 'web/lazy/pattern-globals.ts'));
+      return { contents: `import { RegExp, URL } from ${globals};\n${await readFile(path, 'utf8')}` };
+    });
   },
 };
 
@@ -53,6 +59,32 @@ const smallTable: Plugin = {
         });`;
       return { contents, loader: 'js' };
     });
+  },
+};
+
+/** npm packages that modules of Node are made of: those that they require are ours. */
+const nodeModules: Plugin = {
+  name: 'node-modules',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^[a-z_:/]+$/ }, ({ path, importer }) => {
+      const name = path.replace(/^node:|\/$/g, '');
+      const found =
+        importer.includes('node_modules') && Object.hasOwn(NODE_MODULES, name) ? NODE_MODULES[name] : undefined;
+      return found === undefined ? null : { path: `node-${found[0]}`, namespace: 'part' };
+    });
+    onResolve({ filter: /^safe-buffer$/ }, () => ({ path: 'node-buffer', namespace: 'part' }));
+    onResolve({ filter: /^abort-controller$/ }, ({ path }) => ({ path, namespace: 'global' }));
+    onLoad({ filter: /./, namespace: 'global' }, () => ({ contents: 'module.exports = globalThis' }));
+    onLoad({ filter: /unenv[\\/].*querystring\.mjs$/ }, async ({ path }) => ({
+      contents: `const globalThis = { get Buffer() { return require('buffer/').Buffer } };\n${await readFile(path, 'utf8')}`,
+    }));
+    // It copies every builtin, and guests have no Atomics.
+    onLoad({ filter: /node-inspect-extracted[\\/]dist[\\/]inspect\.js$/ }, async ({ path }) => ({
+      contents: `const all = Object.create(globalThis, { Atomics: { value: {} } });\n${(await readFile(path, 'utf8')).replaceAll('globalThis[', 'all[')}`,
+    }));
+    onLoad({ filter: /(?:path-browserify|assert[\\/]build)[\\/].*\.js$/ }, async ({ path }) => ({
+      contents: `const process = require('process/');\n${await readFile(path, 'utf8')}`,
+    }));
   },
 };
 
@@ -100,6 +132,12 @@ const SOURCE_URL = '\n//# sourceURL=streamspace:prelude';
 const GUEST = join(here, 'web');
 const HEAVY = join(GUEST, 'heavy.ts');
 const LOADER = join(GUEST, 'parts.ts');
+/** Each file is a part by itself: `node-<file>`. */
+const NODE = join(here, 'node');
+/** Those that call a plugin's functions after an `await`. */
+const AWAITING = new Set([join(NODE, 'stream.ts'), join(NODE, 'timers.ts')]);
+/** As in Node: a module that has an export of this name is that when it is required. */
+const REQUIRED = "part['module.exports'] ?? { ...part }";
 
 /** What runs inside each isolate before a plugin: our own source only. */
 export interface PreludeText {
@@ -110,8 +148,8 @@ export interface PreludeText {
 }
 
 /**
- * Bundles what runs inside each isolate before a plugin. What `heavy.ts` requires becomes a part of its own: an isolate
- * whose plugin does not touch it holds nothing of it.
+ * Bundles what runs inside each isolate before a plugin. What `heavy.ts` requires and the modules of Node become parts of
+ * their own: an isolate whose plugin does not touch them holds nothing of them.
  *
  * @param entry absolute path of the module whose evaluation boots the isolate
  */
@@ -120,6 +158,9 @@ async function buildPrelude(entry: string): Promise<PreludeText> {
   for (const [, specifier = ''] of (await readFile(HEAVY, 'utf8')).matchAll(/require\('([^']+)'\)/g)) {
     const path = specifier.startsWith('.') ? join(GUEST, specifier) : require.resolve(specifier);
     names.set(specifier.startsWith('.') ? path : specifier, basename(specifier, '.ts'));
+  }
+  for (const file of await readdir(NODE)) {
+    if (/^[a-z-]+\.ts$/.test(file)) names.set(join(NODE, file), `node-${basename(file, '.ts')}`);
   }
   const shared = new Set<string>();
   const parts: Record<string, string> = {};
@@ -158,13 +199,18 @@ async function buildPart(entry: string, names: ReadonlyMap<string, string>, shar
       }));
     },
   };
+  const isNode = dirname(entry) === NODE;
   const { outputFiles } = await build({
     ...settings,
-    stdin: { contents: `module.exports = require('${entry}')`, resolveDir: here },
+    stdin: {
+      contents: `const part = require('${entry}'); module.exports = ${isNode ? REQUIRED : 'part'}`,
+      resolveDir: here,
+    },
     globalName: '__part',
+    ...(AWAITING.has(entry) ? { supported: KEEPS_CONTEXT } : {}),
     // whatwg-url asks it for a getter that nothing calls; guests have none.
     define: { SharedArrayBuffer: 'ArrayBuffer' },
-    plugins: [substitutes, packed, others],
+    plugins: [substitutes, packed, ...(isNode ? [nodeModules] : []), others],
   });
   const code = outputFiles[0]?.text ?? '';
   return `((__kept,__shared,__load)=>{"use strict";const{${KEPT.join()},globalThis}=__kept;${code}return __part})${SOURCE_URL}`;

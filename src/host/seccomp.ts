@@ -35,6 +35,8 @@ type Condition = {
   | { readonly anyBit: number }
   | { readonly oneOf: readonly number[] }
   | { readonly masked: number; readonly isNot: number }
+  /** Refused but for this signal, from the process to itself. */
+  | { readonly signalToSelf: number }
 );
 
 /** A filter in words. */
@@ -56,6 +58,8 @@ const SIGNAL_BY_DESCRIPTOR = [8, 10, 15];
 const IOCTLS = [0x5412, 0x541c, 0x8901, 0x8902];
 // PR_SET_PDEATHSIG (it would outlive the core), PR_SET_MM, PR_SET_PTRACER.
 const PRCTLS = [1, 35, 0x5961_6d61];
+// <asm-generic/signal.h>
+const SIGPROF = 27;
 const NEVER_ZERO = { argument: 0, masked: 0xffff_ffff, isNot: 0, errno: 'EPERM' } as const;
 
 /**
@@ -83,9 +87,14 @@ export const HOST_RULES: Rules = {
     [INSPECTED_CALLS.fcntl, { argument: 1, oneOf: SIGNAL_BY_DESCRIPTOR, errno: 'EPERM' }],
     [INSPECTED_CALLS.ioctl, { argument: 1, oneOf: IOCTLS, errno: 'EPERM' }],
     [INSPECTED_CALLS.prctl, { argument: 0, oneOf: PRCTLS, errno: 'EPERM' }],
+    // V8's sampling profiler asks its own threads where they are.
+    [INSPECTED_CALLS.tgkill, { argument: 0, signalToSelf: SIGPROF, errno: 'EPERM' }],
   ],
   closed: true,
 };
+
+/** No process has this id. */
+const NOBODY = 0;
 
 /** The kind of this machine; null when there is no filter for it. */
 export function filterArchitecture(): Architecture | null {
@@ -96,8 +105,10 @@ export function filterArchitecture(): Architecture | null {
 /**
  * The filter as the kernel takes it (seccomp(2), SECCOMP_SET_MODE_FILTER): `struct sock_filter` after `struct
  * sock_filter`, 8 bytes each, little-endian. A call of another architecture ends the process; one of x32 is unknown.
+ *
+ * @param self id, as it sees it itself, of the process that the filter is for
  */
-export function seccompProgram(architecture: Architecture, rules: Rules = HOST_RULES): Uint8Array {
+export function seccompProgram(architecture: Architecture, rules: Rules = HOST_RULES, self = NOBODY): Uint8Array {
   const { audit, column } = ARCHITECTURES[architecture];
   const code: Instruction[] = [
     [OP.load, 0, 0, OFFSET.architecture],
@@ -116,7 +127,7 @@ export function seccompProgram(architecture: Architecture, rules: Rules = HOST_R
   for (const [numbers, condition] of rules.inspected) {
     const number = numbers[column];
     if (number === null) continue;
-    const body = inspect(condition);
+    const body = inspect(condition, self);
     code.push([OP.jumpIfEqual, 0, body.length, number], ...body);
   }
   code.push([OP.answer, 0, 0, ANSWER.allow]);
@@ -128,12 +139,16 @@ type Instruction = readonly [op: number, ifTrue: number, ifFalse: number, value:
 const refuse = (errno: Errno): Instruction => [OP.answer, 0, 0, ANSWER.errno | ERRNO[errno]];
 
 /** Ends in an answer either way: what was loaded is not the number any more. */
-function inspect(condition: Condition): Instruction[] {
+function inspect(condition: Condition, self: number): Instruction[] {
   const load: Instruction = [OP.load, 0, 0, OFFSET.arguments + condition.argument * OFFSET.argumentBytes];
   const end: Instruction[] = [refuse(condition.errno), [OP.answer, 0, 0, ANSWER.allow]];
   if ('anyBit' in condition) return [load, [OP.jumpIfAny, 0, 1, condition.anyBit], ...end];
   if ('masked' in condition) {
     return [load, [OP.and, 0, 0, condition.masked], [OP.jumpIfEqual, 1, 0, condition.isNot], ...end];
+  }
+  if ('signalToSelf' in condition) {
+    const signal: Instruction = [OP.load, 0, 0, OFFSET.arguments + 2 * OFFSET.argumentBytes];
+    return [load, [OP.jumpIfEqual, 0, 2, self], signal, [OP.jumpIfEqual, 1, 0, condition.signalToSelf], ...end];
   }
   const { oneOf } = condition;
   // A hit skips the comparisons that are left and the last one's jump over the refusal.

@@ -108,17 +108,16 @@ export class Supervisor {
 
   /** Of the processes for that placement, the one with the fewest isolates. */
   #slotFor(placement: Placement): HostSlot {
-    const slots = slotNames(placement).map(
-      (name) => this.#slots.get(name) ?? this.#newSlot(name, placement.kind === 'own'),
-    );
+    const slots = slotNames(placement).map((name) => this.#slots.get(name) ?? this.#newSlot(name, placement));
     return slots.reduce((best, slot) => ((slot.host?.size ?? 0) < (best.host?.size ?? 0) ? slot : best));
   }
 
-  #newSlot(name: string, own: boolean): HostSlot {
+  #newSlot(name: string, { kind }: Placement): HostSlot {
     const { log, onRespawn } = this.#options;
     const slot = new HostSlot({
       name,
-      own,
+      own: kind !== 'shared',
+      once: kind === 'inspected',
       log,
       onRespawn,
       start: (onExit) => this.#takeAhead(onExit) ?? this.#startHost(onExit),

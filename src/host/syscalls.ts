@@ -25,7 +25,6 @@ export const PROCESS_CALLS = {
   execveat: [322, 281],
   kill: [62, 129],
   tkill: [200, 130],
-  tgkill: [234, 131],
   rt_sigqueueinfo: [129, 138],
   rt_tgsigqueueinfo: [297, 240],
   pidfd_open: [434, 434],
@@ -192,6 +191,7 @@ export const INSPECTED_CALLS = {
   fcntl: [72, 25],
   ioctl: [16, 29],
   prctl: [157, 167],
+  tgkill: [234, 131],
 } as const satisfies Record<string, Numbers>;
 
 /** What the one that locks a process in calls itself. */

@@ -4,6 +4,7 @@ import { join, sep } from 'node:path';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Log } from '../log.ts';
 import { readFolder } from '../packages/read.ts';
+import { isNoise } from './folder-noise.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { toFailure } from './loader.ts';
 import { SYSTEM } from './requests.ts';
@@ -182,11 +183,6 @@ export class PluginFolders {
       });
     }
   }
-}
-
-/** Files of editors and tools that are no part of a plugin. */
-function isNoise(file: string): boolean {
-  return file.split(sep).some((part) => part.startsWith('.git') || part.endsWith('~') || /\.sw[a-z]$/.test(part));
 }
 
 async function subfolders(dir: string): Promise<string[]> {

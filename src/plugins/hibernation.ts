@@ -216,7 +216,8 @@ export class Hibernation {
       busy: guest.inFlight > 0 || this.#deps.callsOf(guest) > 0,
       timerPending: guest.timerPending,
       // A newer version does not load: what serves on could not be brought back.
-      pinned: registrations.changed || (state.kind === 'active' && state.reloadFailure !== null),
+      pinned:
+        registrations.changed || guest.inspection !== null || (state.kind === 'active' && state.reloadFailure !== null),
       usedAt: guest.usedAt,
     };
   }

@@ -353,9 +353,32 @@ export class Lifecycle extends PluginList {
     });
   }
 
-  async #swap(plugin: Plugin): Promise<void> {
+  /**
+   * Swaps in an instance that can be inspected; `endInspection` takes it away again.
+   *
+   * @throws CodedError why there is none: as `ready`, or why it did not load
+   */
+  async inspect(plugin: Plugin): Promise<Instance> {
+    await plugin.ready();
+    return plugin.inTurn(async () => {
+      if (!plugin.row.enabled) throw new CodedError('plugin_disabled', `The plugin ${plugin.name} is not enabled`);
+      await this.#swap(plugin, true);
+      const { instance } = plugin;
+      if (instance === null) throw new CodedError('plugin_unavailable', undefined, { retryAfter: 1 });
+      return instance;
+    });
+  }
+
+  /** Swaps in an ordinary instance for the inspected one, unless another has taken over already. */
+  endInspection(plugin: Plugin, inspected: Instance): Promise<void> {
+    return plugin.inTurn(async () => {
+      if (!this.#stopping && plugin.instance === inspected) await this.#swap(plugin);
+    });
+  }
+
+  async #swap(plugin: Plugin, inspect = false): Promise<void> {
     try {
-      const { instance, digest, grants } = await this.#loads.current(plugin);
+      const { instance, digest, grants } = await this.#loads.current(plugin, inspect);
       const { version } = instance.parts.manifest;
       if (version !== plugin.row.version || digest !== plugin.row.packageDigest) {
         plugin.row = await updatePlugin(this.#deps.db, plugin.name, { version, packageDigest: digest, grants });
@@ -459,6 +482,7 @@ export class Lifecycle extends PluginList {
       plugins.map(async (plugin) => {
         const live = plugin.instance;
         if (live === null) return;
+        live.guest.inspection?.end('the core stops');
         await this.#traffic.courtesy(live, 'onUnload', []);
         live.guest.dispose();
       }),

@@ -14,7 +14,7 @@ import { type AskedLimits, resolveLimits } from './limits.ts';
 import type { Meters } from './meters.ts';
 import type { Lodging } from './placement.ts';
 import type { Registrations } from './registrations.ts';
-import { StackMapper } from './source-map.ts';
+import { belowWrapper, StackMapper } from './source-map.ts';
 import type { PluginFailure } from './state.ts';
 import type { PluginSource } from './store.ts';
 
@@ -50,6 +50,8 @@ export interface LoadRequest {
   readonly limits: Record<string, unknown>;
   readonly source: PluginSource;
   readonly ownProcess: boolean;
+  /** Whether its isolate is to be inspected, for which it gets a process of its own. */
+  readonly inspect?: boolean;
 }
 
 /**
@@ -65,13 +67,16 @@ export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promis
   const bundle = await deps.bundler.bundle(request.pkg, manifest);
   const limits = resolveLimits(manifest.limits ?? {}, request.limits, deps.ceilings);
   const isolate = deps.supervisor.nextIsolate();
-  const stacks = new StackMapper(manifest.name, bundle.map);
+  const inspect = request.inspect === true;
+  const stacks = new StackMapper(manifest.name, inspect ? belowWrapper(bundle.map) : bundle.map);
   const { name: plugin, version } = manifest;
   const resident: Inhabitant = { plugin, version, grants: request.grants, limits, stacks };
   const registrations = deps.registrations.open(isolate);
   const log = deps.logOf(manifest.name);
   deps.residents.set(isolate, resident);
-  const { placement, onPool } = deps.lodgingOf(manifest.name, request.ownProcess);
+  const { placement, onPool }: Lodging = inspect
+    ? { placement: { kind: 'inspected', plugin, isolate }, onPool: true }
+    : deps.lodgingOf(manifest.name, request.ownProcess);
   const head = {
     plugin: manifest.name,
     version: manifest.version,
@@ -81,6 +86,7 @@ export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promis
     timers: limits.timers,
     config: request.config,
     onPool,
+    ...(inspect ? { inspect } : {}),
   };
   try {
     const bundled = performance.now();

@@ -25,8 +25,15 @@ export class Loads {
     this.#packages = packages;
   }
 
-  /** Loads the package as it is now, under the stored settings and grants. A folder's own wishes are granted. */
-  async current(plugin: Plugin): Promise<{ instance: Instance; digest: string; grants: readonly string[] }> {
+  /**
+   * Loads the package as it is now, under the stored settings and grants. A folder's own wishes are granted.
+   *
+   * @param inspect whether its isolate is to be inspected
+   */
+  async current(
+    plugin: Plugin,
+    inspect = false,
+  ): Promise<{ instance: Instance; digest: string; grants: readonly string[] }> {
     const { row } = plugin;
     const pkg = await this.#packages.of(plugin);
     const manifest = this.#packages.manifestOf(pkg);
@@ -40,7 +47,7 @@ export class Loads {
     const stored = hasSecrets(manifest) ? await this.stored(plugin) : { plain: row.config, secrets: {} };
     const settings = storedSettings(manifest, stored);
     const { limits, source } = row;
-    const load = { pkg, manifest, config: settings.plain, grants, limits, source, ownProcess: row.ownProcess };
+    const load = { pkg, manifest, config: settings.plain, grants, limits, source, ownProcess: row.ownProcess, inspect };
     return { instance: await this.load(load, settings, stored), digest: pkg.digest, grants };
   }
 

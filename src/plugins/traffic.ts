@@ -67,6 +67,7 @@ export class Traffic {
     plugin.state = { kind: 'installed' };
     if (live !== null) {
       live.registrations.onChange = null;
+      live.guest.inspection?.end('the plugin is disabled');
       // At once, and not after the hooks: event streams are routes that go on.
       live.guest.streams.cutAll(new CodedError('plugin_disabled'));
     }
@@ -99,6 +100,8 @@ export class Traffic {
   /** Lets an old instance finish what it has begun. */
   async drain(instance: Instance, hook: string): Promise<void> {
     instance.registrations.onChange = null;
+    // What is paused goes on, or it would not come to its end.
+    instance.guest.inspection?.end('another instance has taken over');
     const timeout = Promise.withResolvers<void>();
     const timer = setTimeout(timeout.resolve, Math.max(LIFECYCLE_LIMITS.drainMs, instance.limits.wallMsPerCall));
     await Promise.race([instance.guest.idle(), timeout.promise]);

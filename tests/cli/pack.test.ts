@@ -38,6 +38,21 @@ test('packs the folder that it is run in, and the same bytes each time', async (
   expect(await readFile(join(cwd, 'a.tgz'))).toEqual(await readFile(join(cwd, 'b.tgz')));
 });
 
+test('takes along the npm packages that the plugin needs when it runs', async () => {
+  await put('package.json', { dependencies: { greeting: '1' }, devDependencies: { linter: '1' } });
+  for (const name of ['greeting', 'linter']) {
+    await mkdir(join(folder, 'node_modules', name), { recursive: true });
+    await put(`node_modules/${name}/package.json`, { name });
+    await put(`node_modules/${name}/index.js`, `export default '${name}'`);
+  }
+  await put('index.ts', "import text from 'greeting';\nexport default { text };\n");
+  const { code } = await streamspace(['plugin', 'pack', 'notes'], { cwd });
+  expect(code).toBe(0);
+  const { files } = await readArchive(await readFile(join(cwd, 'notes-1.2.3.tar.gz')));
+  const inside = [...files.keys()].filter((path) => path.startsWith('node_modules/'));
+  expect(inside).toEqual(['node_modules/greeting/index.js', 'node_modules/greeting/package.json']);
+});
+
 describe('what the host would refuse is refused here, with the place', () => {
   afterEach(async () => {
     expect((await readdir(cwd)).filter((name) => name.endsWith('.tar.gz'))).toEqual([]);

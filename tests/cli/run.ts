@@ -81,13 +81,14 @@ export function follow(args: readonly string[], { cwd, env = {} }: RunOptions) {
   const chunks = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let out = '';
   return {
-    /** Resolves when it has printed the text; rejects when it ends without. */
-    async until(text: string): Promise<void> {
+    /** Resolves with what it printed so far when the text is in it; rejects when it ends without. */
+    async until(text: string): Promise<string> {
       while (!out.includes(text)) {
         const { done, value } = await chunks.read();
         if (done) throw new Error(`it ended without "${text}":\n${out}`);
         out += value;
       }
+      return out;
     },
     /** Ctrl-C. Answers the exit code. */
     interrupt(): Promise<number> {

@@ -5,9 +5,12 @@ import { FILE_CALLS, INSPECTED_CALLS, PROCESS_CALLS, SOCKET_CALLS } from '../../
 const AUDIT = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const;
 const [ALLOW, KILL, EPERM, EACCES, ENOSYS] = [0x7fff_0000, 0x8000_0000, 0x5_0001, 0x5_000d, 0x5_0026];
 
+/** The process that the filter is for. */
+const SELF = 4_711;
+
 /** Runs the filter as the kernel would; args are the low words. */
 function judge(arch: Architecture, number: number, args: readonly number[] = [], audit: number = AUDIT[arch]): number {
-  const program = seccompProgram(arch);
+  const program = seccompProgram(arch, HOST_RULES, SELF);
   const code = new DataView(program.buffer);
   const data = new DataView(new ArrayBuffer(64));
   data.setUint32(0, number, true);
@@ -109,4 +112,12 @@ test('limits are its own, signals are not sent by descriptors, the tie to the co
   );
   expect([15, 38, 0x5356_4d41].map((option) => judge('x64', prctl, [option]))).toEqual(Array(3).fill(ALLOW));
   expect([1, 35, 0x5961_6d61].map((option) => judge('x64', prctl, [option]))).toEqual(Array(3).fill(EPERM));
+});
+
+test.each(ARCHITECTURES)('on %s a process asks its own threads where they are, and signals nothing else', (arch) => {
+  const tgkill = numberOf(arch, INSPECTED_CALLS.tgkill);
+  const [SIGABRT, SIGKILL, SIGPROF] = [6, 9, 27];
+  expect(judge(arch, tgkill, [SELF, 4_712, SIGPROF])).toBe(ALLOW);
+  for (const signal of [0, SIGABRT, SIGKILL]) expect(judge(arch, tgkill, [SELF, SELF, signal])).toBe(EPERM);
+  for (const other of [0, 1, SELF + 1, -1]) expect(judge(arch, tgkill, [other, other, SIGPROF])).toBe(EPERM);
 });

@@ -6,6 +6,7 @@ import { NAME_PATTERN } from '../../packages/manifest-schema.ts';
 import { findTarget } from '../credentials.ts';
 import { EXIT_USAGE, Failure } from '../failure.ts';
 import { scaffold } from '../scaffold.ts';
+import { writeSdk } from '../sdk-types.ts';
 import { note, say } from '../terminal.ts';
 
 interface Options {
@@ -35,8 +36,9 @@ async function create(name: string, options: Options): Promise<void> {
   await mkdir(folder, { recursive: true });
   if ((await readdir(folder)).length > 0) throw new Failure(`${folder} is not empty; nothing was written`);
   const language = options.js ? 'js' : 'ts';
-  const files = scaffold(name, { folder, language, host: findTarget().url });
+  const files = scaffold(name, { language, host: findTarget().url });
   for (const [path, content] of Object.entries(files)) await writeFile(join(folder, path), content, { flag: 'wx' });
+  await writeSdk(folder);
 
   const path = relative(process.cwd(), folder) || '.';
   const shown = path.startsWith('../..') ? folder : path;

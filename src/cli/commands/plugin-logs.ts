@@ -2,8 +2,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LOG_LEVELS, type LogLevel } from '../../../sandbox-apis/log/levels.ts';
 import type { LogEntry } from '../../plugins/plugin-log.ts';
 import { connect } from '../client.ts';
+import { formatEntry } from '../log-lines.ts';
 import { pluginPath } from '../plugins.ts';
-import { paint, printable, type Style, say } from '../terminal.ts';
+import { say } from '../terminal.ts';
 
 interface Options {
   readonly follow?: true;
@@ -11,8 +12,6 @@ interface Options {
   readonly lines: number;
   readonly json?: true;
 }
-
-const STYLES: Readonly<Partial<Record<LogLevel, Style>>> = { debug: 'dim', warn: 'yellow', error: 'red', fatal: 'red' };
 
 /** `streamspace plugin logs`. */
 export function addPluginLogs(parent: Command): void {
@@ -35,21 +34,13 @@ async function logs(name: string, options: Options): Promise<void> {
   if (options.level !== undefined) query.set('level', options.level);
   try {
     for await (const event of connect().events(pluginPath(name, `/logs?${query}`), stop.signal)) {
-      say(options.json ? event.data : format(JSON.parse(event.data) as LogEntry));
+      say(options.json ? event.data : formatEntry(JSON.parse(event.data) as LogEntry));
     }
   } catch (error) {
     if (!stop.signal.aborted) throw error;
   } finally {
     process.off('SIGINT', onSignal);
   }
-}
-
-function format({ time, level, message, fields = {} }: LogEntry): string {
-  const extra = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
-  const label = level.toUpperCase().padEnd(5);
-  const style = STYLES[level];
-  const head = `${paint('dim', printable(time))} ${style === undefined ? printable(label) : paint(style, printable(label))}`;
-  return `${head} ${printable(message)}${paint('dim', printable(extra.join('')))}`;
 }
 
 function countOf(value: string): number {
