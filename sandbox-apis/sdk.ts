@@ -2,9 +2,12 @@
  * `@streamspace/sdk`: what a plugin imports. The types are those of the rooms' guest halves; `definePlugin` is the only
  * value, and the bundler supplies it.
  */
+import type { ErrorCode } from './_kit/errors.ts';
 import type { ApiApi } from './api/guest.ts';
 import type { BudgetApi } from './budget/guest.ts';
+import type { ConnectApi } from './connect/guest.ts';
 import type { EventsApi } from './events/guest.ts';
+import type { Session, User } from './events/payloads.ts';
 import type { FetchApi } from './fetch/guest.ts';
 import type { LogApi } from './log/guest.ts';
 import type { PluginsApi } from './plugins/guest.ts';
@@ -22,7 +25,9 @@ export type {
   RequestUser,
 } from './api/guest.ts';
 export type { BudgetApi, BudgetEntry } from './budget/guest.ts';
+export type { ConnectApi, Socket, SocketAddress, SocketInfo, SocketOptions } from './connect/guest.ts';
 export type { EventHandler, EventInfo, EventsApi, Unsubscribe } from './events/guest.ts';
+export type { EventPayloads, PluginVersion, Session, User } from './events/payloads.ts';
 export type { FetchApi } from './fetch/guest.ts';
 export type { LogApi } from './log/guest.ts';
 export type { PluginInfo, PluginsApi } from './plugins/guest.ts';
@@ -30,14 +35,32 @@ export type { SchedulerApi } from './scheduler/guest.ts';
 export type { SecretsApi } from './secrets/guest.ts';
 export type { StorageApi } from './storage/guest.ts';
 
-/** The global `streamspace`, also the last argument of each hook. `Config` is the plugin's own configuration type. */
+/**
+ * The global `streamspace`, also the last argument of each hook. `Config` is the plugin's own configuration type.
+ *
+ * @example
+ * ```ts
+ * const { log, storage } = streamspace;
+ * log.info('visits', { count: await storage.increment('visits') });
+ * ```
+ */
 export interface StreamSpace<Config = Readonly<Record<string, unknown>>> {
   /** This plugin, as its manifest says. */
   readonly plugin: { readonly name: string; readonly version: string };
   readonly api: ApiApi;
   readonly budget: BudgetApi;
-  /** A live view: after the admin changed the configuration it shows the new values. Sensitive fields are in `secrets`. */
+  /**
+   * The configuration, validated, defaults filled in. A live view: after the admin changed it, the same object shows the
+   * new values. Sensitive fields are in `secrets`.
+   *
+   * @example
+   * ```ts
+   * streamspace.log.info('posting', { to: streamspace.config.channel });
+   * ```
+   */
   readonly config: Readonly<Config>;
+  /** TCP and TLS sockets: https://sockets-api.proposal.wintertc.org/ */
+  readonly connect: ConnectApi;
   readonly events: EventsApi;
   readonly fetch: FetchApi;
   readonly http: { readonly fetch: FetchApi };
@@ -46,41 +69,53 @@ export interface StreamSpace<Config = Readonly<Record<string, unknown>>> {
   readonly scheduler: SchedulerApi;
   readonly secrets: SecretsApi;
   readonly storage: StorageApi;
-  /**
-   * What a refused call rejects with; `permission` names what is missing. `capability` is there when an admin switched the
-   * whole capability off for this plugin: it may be back at the next call.
-   */
-  readonly PermissionError: new (
-    ...args: never[]
-  ) => Error & { readonly code: string; readonly permission: string; readonly capability?: string };
-  /** What a call over a limit rejects with (`fetch`: its `cause`); `limit` names it, `resetsAt` is ISO 8601 or null. */
-  readonly QuotaError: new (
-    ...args: never[]
-  ) => Error & {
-    readonly code: string;
-    readonly limit: string | null;
-    readonly max: number | null;
-    readonly resetsAt: string | null;
-  };
-  /** What any other failed call rejects with; `code` is of docs/errors.md. */
-  readonly StreamSpaceError: new (
-    ...args: never[]
-  ) => Error & { readonly code: string };
+  /** The class of what a refused call rejects with. */
+  readonly PermissionError: ErrorClass<PermissionError>;
+  /** The class of what a call over a limit rejects with; `fetch` has it as `cause`. */
+  readonly QuotaError: ErrorClass<QuotaError>;
+  /** The class of what any call rejects with; the other two extend it. */
+  readonly StreamSpaceError: ErrorClass<StreamSpaceError>;
 }
 
-/** The public part of an account, as user events carry it. */
-export interface User {
-  readonly id: string;
-  readonly email: string;
-  readonly name: string;
-  readonly role: 'admin' | 'user';
-  readonly [key: string]: unknown;
+/** For `instanceof`: plugins do not make such errors. */
+type ErrorClass<Made extends StreamSpaceError> = abstract new (...args: never[]) => Made;
+
+/**
+ * What a failed call rejects with; docs/errors.md has the codes.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await streamspace.storage.set('members', ['ada'], { ifVersion: 0 });
+ * } catch (error) {
+ *   if (!(error instanceof streamspace.StreamSpaceError) || error.code !== 'version_conflict') throw error;
+ *   streamspace.log.info('somebody was faster');
+ * }
+ * ```
+ */
+export interface StreamSpaceError extends Error {
+  readonly code: ErrorCode;
+  /** With `version_conflict`: the version that the key has now, 0 when it is absent. */
+  readonly current?: number;
 }
 
-/** A workspace session, as session events carry it. */
-export interface Session {
-  readonly id: string;
-  readonly [key: string]: unknown;
+/** A permission is missing: ask for it in the manifest, or do without. */
+export interface PermissionError extends StreamSpaceError {
+  readonly code: 'permission_denied';
+  /** What is missing, as the manifest says it: `network:api.example.com`. */
+  readonly permission: string;
+  /** There when an admin switched the whole capability off for this plugin: it may be back at the next call. */
+  readonly capability?: string;
+}
+
+/** A limit of the plugin is used up; `streamspace.budget` tells how much is left. */
+export interface QuotaError extends StreamSpaceError {
+  readonly code: 'quota_exceeded';
+  /** Its name in the manifest, such as `hostCallsPerMinute.fetch`; null for a bound that no limit sets. */
+  readonly limit: string | null;
+  readonly max: number | null;
+  /** When it is free again (ISO 8601); null when it is not counted by time. */
+  readonly resetsAt: string | null;
 }
 
 type Hook<Payload, Config> = (payload: Payload, ctx: StreamSpace<Config>) => unknown;
@@ -113,7 +148,24 @@ export interface PluginHooks<Config = Readonly<Record<string, unknown>>> {
   onQuotaExceeded?(quota: unknown, user: User, ctx: StreamSpace<Config>): unknown;
 }
 
-/** The entry of a plugin: `export default definePlugin({ onLoad(ctx) { ... } })`. Answers what it is given. */
+/**
+ * The entry of a plugin. Answers what it is given; the type of `Config` is what the manifest's `configSchema` describes.
+ *
+ * @example
+ * ```ts
+ * import { definePlugin } from '@streamspace/sdk';
+ *
+ * interface Config {
+ *   readonly greeting: string;
+ * }
+ *
+ * export default definePlugin<Config>({
+ *   onLoad({ api, config, storage }) {
+ *     api.get('/hello', async () => ({ message: config.greeting, visits: await storage.increment('visits') }));
+ *   },
+ * });
+ * ```
+ */
 export function definePlugin<Config = Readonly<Record<string, unknown>>>(
   plugin: PluginHooks<Config>,
 ): PluginHooks<Config> {

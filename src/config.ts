@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { delimiter, join, resolve } from 'node:path';
 import { Value } from '@sinclair/typebox/value';
@@ -33,12 +35,16 @@ export interface Config {
   readonly trustProxy: number;
   /** The operator's own ceilings of plugins' limits, by name as in a manifest. */
   readonly pluginCeilings: AskedLimits;
+  /** Whether admins may look into plugins while they run: debug, profile, read their memory. */
+  readonly inspector: boolean;
   /** Whether uploaded plugins run where the isolate host is not confined. */
   readonly allowUnconfined: boolean;
   /** Milliseconds without use after which a plugin's isolate is let go; 0 is never. */
   readonly hibernateAfterMs: number;
   /** Isolates in memory beyond which idle ones are let go at once; null means by the machine's memory. */
   readonly maxIsolates: number | null;
+  /** Certificates (PEM) that plugins' connections trust besides the default ones. */
+  readonly extraCa: readonly string[];
 }
 
 /** A value of the environment that cannot be used; the message has one line a variable and never shows a secret. */
@@ -56,6 +62,7 @@ const SECRET_KEY_BYTES = 32;
 const MIN_PASSWORD_LENGTH = 8;
 const HOSTNAME = /^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/i;
 const EMAIL = /^[^\s@<>",;:\\()[\]]+@[^\s@<>",;:\\()[\]]+$/;
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
 /** The reason why a value is refused: what is wrong, and what is accepted. */
@@ -98,6 +105,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     pluginOrigin: read<string | null>('PLUGIN_ORIGIN', origin, null),
     trustProxy: read('TRUST_PROXY', trustProxy, 0),
     pluginCeilings: read<AskedLimits>('STREAMSPACE_PLUGIN_CEILINGS', pluginCeilings, Object.freeze({})),
+    inspector: read('STREAMSPACE_INSPECTOR', onOrOff, true),
     allowUnconfined: read('STREAMSPACE_ALLOW_UNCONFINED', yesOrNo, false),
     hibernateAfterMs: read(
       'HIBERNATE_AFTER_MS',
@@ -109,6 +117,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       (value) => integer(value, 1, 10_000, 'a number of isolates, 1 to 10000'),
       null,
     ),
+    extraCa: read<readonly string[]>('STREAMSPACE_EXTRA_CA', certificates, Object.freeze([])),
   };
   if (problems.size > 0) throw new ConfigError(problems);
   return Object.freeze(config);
@@ -231,11 +240,36 @@ function pluginCeilings(value: string): AskedLimits {
   return Object.freeze(parsed as Record<string, unknown>);
 }
 
+function certificates(value: string): readonly string[] {
+  const accepted = 'the path of a file with certificates in PEM';
+  let text: string;
+  try {
+    text = readFileSync(folder(value), 'utf8');
+  } catch (error) {
+    return refuse(`${shown(value)} cannot be read (${(error as NodeJS.ErrnoException).code})`, accepted);
+  }
+  const found = text.match(PEM_CERTIFICATE) ?? [];
+  if (found.length === 0) return refuse(`${shown(value)} holds no certificate`, accepted);
+  for (const certificate of found) {
+    try {
+      new X509Certificate(certificate);
+    } catch {
+      return refuse(`${shown(value)} holds a certificate that is not valid`, accepted);
+    }
+  }
+  return Object.freeze(found);
+}
+
 function trustProxy(value: string): number {
   const text = value.trim().toLowerCase();
   if (text === 'true') return 1;
   if (text === 'false') return 0;
   return integer(text, 0, 16, 'true (one proxy), false, or the number of proxies, 0 to 16');
+}
+
+function onOrOff(value: string): boolean {
+  const text = value.trim().toLowerCase();
+  return text === 'on' || (text !== 'off' && refuse(`${shown(value)} is neither on nor off`, 'on, off'));
 }
 
 function yesOrNo(value: string): boolean {

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import type { Caller } from '../sandbox-apis/_kit/contract.ts';
 import { capabilityOff } from '../sandbox-apis/_kit/errors.ts';
 import { fetchContract } from '../sandbox-apis/fetch/contract.ts';
 import { DEFAULT_STORAGE_QUOTA } from '../sandbox-apis/storage/limits.ts';
@@ -22,6 +23,8 @@ import { loadPrelude } from './host/prelude.ts';
 import { Supervisor } from './host/supervisor.ts';
 import { eventsRoutes } from './http/events.ts';
 import { createGateway } from './http/gateway.ts';
+import { inspectorRoutes } from './http/inspector.ts';
+import { createInspectorSocket } from './http/inspector-socket.ts';
 import { schemaRoutes } from './http/manifest-schema.ts';
 import { installRoutes } from './http/plugin-install.ts';
 import { pluginPaths } from './http/plugin-paths.ts';
@@ -40,9 +43,11 @@ import { Switches } from './permissions/switches.ts';
 import { Uses } from './permissions/uses.ts';
 import { PluginFolders } from './plugins/folders.ts';
 import { createHibernationMetrics, defaultMaxIsolates, machineMemory } from './plugins/hibernation.ts';
+import { Inspections } from './plugins/inspections.ts';
 import { Lifecycle } from './plugins/lifecycle.ts';
 import { limitsOfPlugin } from './plugins/limits.ts';
 import type { Inhabitant } from './plugins/loader.ts';
+import { withAuthorsPlaces } from './plugins/log-stacks.ts';
 import { createMeters } from './plugins/meters.ts';
 import { lodgingOf } from './plugins/placement.ts';
 import { createPluginLogs } from './plugins/plugin-log.ts';
@@ -171,18 +176,24 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     ),
   });
   undo.push(() => schedules.stop());
+  const transfer = (plugin: string, out: number, received: number) => quotas.of(plugin).transfer(out + received);
+  const grantUsed = ({ plugin }: Caller, grant: string) => uses.used(plugin, null, grant);
   const rooms = createRooms({
     budget: { budget },
     api: { registrations, checkSchema: (schema) => void compileSchema(schema) },
     config: { current: ({ plugin }) => lifecycle.get(plugin)?.row.config ?? {} },
+    connect: { log, meter: transfer, ca: config.extraCa, used: grantUsed },
     events: { registrations, publish: publishNow },
     fetch: {
       log,
-      meter: (plugin, out, received) => quotas.of(plugin).transfer(out + received),
+      meter: transfer,
+      ca: config.extraCa,
       permit: (caller, needed) => gate.permit(fetchContract, caller, needed),
-      used: ({ plugin }, grant) => uses.used(plugin, null, grant),
+      used: grantUsed,
     },
-    log: { write: (plugin, line) => logs.write(plugin, line) },
+    log: {
+      write: (plugin, line) => logs.write(plugin, withAuthorsPlaces(line, residents.get(line.isolate)?.stacks)),
+    },
     plugins: {
       registrations,
       ...restingMethods(
@@ -308,6 +319,7 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   const users = createUsers({ db, publish, changed: auth.forgetUser });
   const admin = await ensureFirstAdmin({ db, config, log, publish });
   const switchedOff = (plugin: string) => switches.list(plugin).map(({ capability }) => capability);
+  const inspections = new Inspections({ db, log, lifecycle, enabled: config.inspector });
   const view = { vault, schedules, limitsOf, switchedOff };
   const app = createApp({
     config,
@@ -328,6 +340,7 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
       }),
       permissionRoutes({ db, auth, lifecycle, permissions, switches, uses }),
       postMortemRoutes({ auth, postMortems, resolvePluginName: (id) => lifecycle.find(id).name }),
+      inspectorRoutes({ auth, lifecycle, inspections }),
       schemaRoutes(permissions.patterns),
     ],
     rawRoutes: [installRoutes({ ...view, auth, lifecycle })],
@@ -357,7 +370,8 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   if (config.pluginDirs.length > 0) void bundler.warm();
 
   const gateway = createGateway({ lifecycle, auth, log, metrics, switches, trustProxy: config.trustProxy });
-  const server = serve(app, gateway, config);
+  const inspector = createInspectorSocket({ auth, log, lifecycle, inspections });
+  const server = serve(app, gateway, inspector, config);
   undo.push(() => server.stop());
   phase = 'ready';
   return {

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError, loadConfig, loadSecretKey } from '../src/config.ts';
+import { testCertificate } from './kit/certificate.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'streamspace-config-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -35,10 +36,12 @@ describe('loadConfig', () => {
       publicUrl: null,
       pluginOrigin: null,
       trustProxy: 0,
+      inspector: true,
       allowUnconfined: false,
       pluginCeilings: {},
       hibernateAfterMs: 900_000,
       maxIsolates: null,
+      extraCa: [],
     });
     expect(Object.isFrozen(config)).toBe(true);
     expect(Object.isFrozen(config.pluginDirs)).toBe(true);
@@ -47,11 +50,13 @@ describe('loadConfig', () => {
   test('takes an empty value as not set', () => {
     const names = ['PORT', 'HOST', 'DATA_DIR', 'DATABASE_URL', 'PLUGIN_DIRS', 'STREAMSPACE_ADMIN_EMAIL', 'LOG_LEVEL'];
     names.push('STREAMSPACE_ADMIN_PASSWORD', 'STREAMSPACE_SECRET_KEY', 'PUBLIC_URL', 'PLUGIN_ORIGIN', 'TRUST_PROXY');
-    names.push('HIBERNATE_AFTER_MS', 'MAX_ISOLATES');
+    names.push('HIBERNATE_AFTER_MS', 'MAX_ISOLATES', 'STREAMSPACE_EXTRA_CA');
     expect(loadConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(loadConfig({}));
   });
 
-  test('reads every variable', () => {
+  test('reads every variable', async () => {
+    const own = await testCertificate(['mail.internal']);
+    writeFileSync(join(root, 'ca.pem'), `# our CAs\n${own.cert}\n\n${own.cert}\n`);
     const config = loadConfig({
       PORT: '0',
       HOST: '::',
@@ -65,10 +70,12 @@ describe('loadConfig', () => {
       PUBLIC_URL: 'https://example.com/base/',
       PLUGIN_ORIGIN: 'https://plugins.example.com:8443/',
       TRUST_PROXY: 'true',
+      STREAMSPACE_INSPECTOR: 'off',
       STREAMSPACE_ALLOW_UNCONFINED: '1',
       STREAMSPACE_PLUGIN_CEILINGS: '{"memoryMb": 128, "hostCallsPerMinute": {"fetch": 60}}',
       HIBERNATE_AFTER_MS: '0',
       MAX_ISOLATES: '64',
+      STREAMSPACE_EXTRA_CA: join(root, 'ca.pem'),
     });
     expect(config).toEqual({
       port: 0,
@@ -83,10 +90,12 @@ describe('loadConfig', () => {
       publicUrl: 'https://example.com/base',
       pluginOrigin: 'https://plugins.example.com:8443',
       trustProxy: 1,
+      inspector: false,
       allowUnconfined: true,
       pluginCeilings: { memoryMb: 128, hostCallsPerMinute: { fetch: 60 } },
       hibernateAfterMs: 0,
       maxIsolates: 64,
+      extraCa: [own.cert.trim(), own.cert.trim()],
     });
   });
 
@@ -127,6 +136,8 @@ describe('loadConfig', () => {
     ['HIBERNATE_AFTER_MS', '-1', 'milliseconds'],
     ['MAX_ISOLATES', '0', '1 to 10000'],
     ['MAX_ISOLATES', 'many', '1 to 10000'],
+    ['STREAMSPACE_EXTRA_CA', '/no/such/file.pem', 'PEM'],
+    ['STREAMSPACE_EXTRA_CA', import.meta.path, 'PEM'],
   ])('refuses %s=%s, names it and what it accepts', (variable, value, accepted) => {
     const error = refusal({ [variable]: value });
     expect(error.variables).toEqual([variable]);

@@ -9,10 +9,12 @@ import {
 } from '../../sandbox-apis/_kit/guest.ts';
 import { assertSize } from '../../sandbox-apis/_kit/json.ts';
 import { CHANNEL_LIMITS } from '../protocol/limits.ts';
-import { FLAG, KIND, LANE } from '../protocol/messages.ts';
+import { FLAG, type GuestError, KIND, LANE } from '../protocol/messages.ts';
 import { type CoreError, fromCore, QuotaError, StreamSpaceError, toGuestError } from './errors.ts';
 import {
   captureStackTrace,
+  defineProperty,
+  ErrorConstructor,
   hasOwn,
   PromiseConstructor,
   parse,
@@ -25,6 +27,7 @@ import {
 import { beginEntry, isFull, post } from './mailbox.ts';
 import { onChunk, onCredit, onStreamAbort, readStream, writeStream } from './streams.ts';
 import { AbortController, type AbortSignal as GuestSignal, onAbort } from './web/abort.ts';
+import { clearContext } from './web/async-context.ts';
 
 /** Calls under way that the guest waits for. */
 interface PendingCall {
@@ -78,14 +81,27 @@ export function builtIn(number: number, handler: GuestHandler): void {
 
 /** Tells the plugin's log of an error that nobody caught. */
 export function report(error: unknown): void {
-  const { name, message, stack } = toGuestError(error);
-  post(
-    KIND.send,
-    0,
-    0,
-    '"log.write"',
-    stringify(bare({ level: 'error', message: `Uncaught ${name}: ${message}`, fields: bare({ stack }) })),
-  );
+  logUncaught('Uncaught', toGuestError(error));
+}
+
+function logUncaught(what: string, { name, message, stack }: GuestError): void {
+  const line = bare({ level: 'error', message: `${what} ${name}: ${message}`, fields: bare({ stack }) });
+  post(KIND.send, 0, 0, '"log.write"', stringify(line));
+}
+
+/** Tells the guest's listeners of a rejection that nobody handled; the web platform's own, set at boot. */
+let tellRejection: (reason: unknown) => boolean = () => false;
+export function onUncaught(tell: typeof tellRejection): void {
+  tellRejection = tell;
+}
+
+/** The reason itself never left the isolate: the host was shown what it says, and that is what listeners get. */
+function uncaught(error: GuestError): void {
+  const { name, message, stack } = error;
+  const reason = new ErrorConstructor(message);
+  defineProperty(reason, 'name', bare({ value: name, writable: true, configurable: true }));
+  defineProperty(reason, 'stack', bare({ value: stack, writable: true, configurable: true }));
+  if (!tellRejection(reason)) logUncaught('Uncaught (in promise)', error);
 }
 
 /** Takes what the host delivers: `[[kind, id, lane, flags, head], ...]` and the bodies of those that have one. */
@@ -98,12 +114,20 @@ export function receive(heads: string, bodies: readonly string[]): void {
     const message = messages[at] as [number, number, number, number, unknown];
     const flags = message[3];
     const body = (flags & FLAG.body) === 0 ? null : (bodies[next++] ?? '');
+    clearContext();
     try {
       dispatch(message[0], message[1], message[2], flags, message[4], body);
     } catch (error) {
       report(error);
     }
   }
+  clearContext();
+}
+
+/** What takes the host's answers about cryptography; set at boot. */
+let takeCrypto: (id: number, head: unknown, body: string | null) => void = noop;
+export function onCrypto(take: typeof takeCrypto): void {
+  takeCrypto = take;
 }
 
 /** What fires timers; the web platform's own, set at boot. */
@@ -122,6 +146,12 @@ function dispatch(kind: number, id: number, lane: number, flags: number, head: u
       return;
     case KIND.wake:
       fireTimers();
+      return;
+    case KIND.uncaught:
+      uncaught(head as GuestError);
+      return;
+    case KIND.crypto:
+      takeCrypto(id, head, body);
       return;
     case KIND.chunk:
       onChunk(id, flags, body);

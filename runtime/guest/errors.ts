@@ -70,6 +70,10 @@ function errorOf({ code, message }: CoreError, extra: Readonly<Record<string, un
   }
 }
 
+/** Errors behind an error, and errors of one that has several: more of them say nothing more. */
+const CAUSE_DEPTH = 3;
+const CAUSE_PARTS = 5;
+
 /**
  * Turns whatever was thrown into plain strings, and never throws itself. Its getters may do as they like, the entry's
  * timeout is running; what they throw is left out.
@@ -91,14 +95,27 @@ export function toGuestError(thrown: unknown): GuestError {
   });
 }
 
-function causes(error: object): string {
+/** What caused an error, and the errors that it is made of; each with its own stack. */
+function causes(error: object, depth = 0): string {
+  if (depth === CAUSE_DEPTH) return '';
   let out = '';
-  let cause = read(error, 'cause');
-  for (let depth = 0; depth < 3 && typeof cause === 'object' && cause !== null; depth += 1) {
-    out += `\nCaused by: ${readText(cause, 'stack')}`;
-    cause = read(cause, 'cause');
+  const parts = read(error, 'errors');
+  if (typeof parts === 'object' && parts !== null) {
+    for (let at = 0; at < CAUSE_PARTS; at += 1) {
+      const part = read(parts, text(at));
+      if (part !== undefined) out += related(`One of its errors [${at}]`, part, depth);
+    }
   }
-  return out;
+  const cause = read(error, 'cause');
+  return cause === undefined ? out : out + related('Caused by', cause, depth);
+}
+
+function related(how: string, error: unknown, depth: number): string {
+  if (typeof error !== 'object' || error === null) return `\n${how}: ${describe(error)}`;
+  // V8 puts the stack together at the first look, with the whole message at its head.
+  const message = read(error, 'message');
+  const isLong = typeof message === 'string' && showable(message) !== message;
+  return `\n${how}: ${(isLong ? '' : readText(error, 'stack')) || describe(error)}${causes(error, depth + 1)}`;
 }
 
 function read(from: object, key: string): unknown {

@@ -6,11 +6,16 @@ import { FLAG } from '../protocol/messages.ts';
  */
 let index = '';
 let data = '';
-/** One byte that the host sees too: whether there is anything to hand over. */
-let filled = new Uint8Array(1);
+/** What the host sees too: whether there is anything to hand over, and whether the guest listens for rejections. */
+let filled = new Uint8Array(2);
 
 export function shareMailbox(flag: Uint8Array<ArrayBuffer>): void {
   filled = flag;
+}
+
+/** Tells the host whether the guest listens for rejections that nobody handles. */
+export function listening(listens: boolean): void {
+  filled[1] = listens ? 1 : 0;
 }
 
 /**

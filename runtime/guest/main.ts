@@ -1,6 +1,7 @@
 import { createApi } from '../../sandbox-apis/api/guest.ts';
 import { createBudget } from '../../sandbox-apis/budget/guest.ts';
 import { createConfig } from '../../sandbox-apis/config/guest.ts';
+import { type ConnectWeb, createConnect } from '../../sandbox-apis/connect/guest.ts';
 import { createEvents } from '../../sandbox-apis/events/guest.ts';
 import { EVENT_HOOKS } from '../../sandbox-apis/events/hooks.ts';
 import { createFetch } from '../../sandbox-apis/fetch/guest.ts';
@@ -9,12 +10,16 @@ import { createPlugins } from '../../sandbox-apis/plugins/guest.ts';
 import { createScheduler } from '../../sandbox-apis/scheduler/guest.ts';
 import { createSecrets } from '../../sandbox-apis/secrets/guest.ts';
 import { createStorage } from '../../sandbox-apis/storage/guest.ts';
-import { BUILT_IN_HANDLER, KIND } from '../protocol/messages.ts';
-import { builtIn, createHost, onWake, receive, report, settleLoad } from './bridge.ts';
+import { BUILT_IN_HANDLER, FLAG, KIND } from '../protocol/messages.ts';
+import { builtIn, createHost, onCrypto, onUncaught, onWake, receive, report, settleLoad } from './bridge.ts';
+import { createCryptoLine } from './crypto-line.ts';
 import { PermissionError, QuotaError, StreamSpaceError, toGuestError } from './errors.ts';
 import { ceil, defineProperty, freeze, max, parse, stringify } from './intrinsics.ts';
-import { drain, post, shareMailbox } from './mailbox.ts';
+import { drain, listening, post, shareMailbox } from './mailbox.ts';
+import { createRequire } from './require.ts';
+import { clearContext } from './web/async-context.ts';
 import { hardenGlobals } from './web/harden.ts';
+import { heavy } from './web/heavy.ts';
 import { installWeb } from './web/install.ts';
 
 /** What a plugin's entry exports: hooks by name, and whatever else it keeps on `this`. */
@@ -33,10 +38,16 @@ interface LoadInfo {
  * will be: the host keeps an isolate ready.
  *
  * @param random strong random bytes as latin1 text
- * @param filled one byte of memory that the host reads too
+ * @param filled two bytes of memory that the host reads too
  * @param source text of a part of the web platform
+ * @param cryptoNow cryptography that the host does at once
  */
-function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>, source: (name: string) => string) {
+function boot(
+  random: (bytes: number) => string,
+  filled: Uint8Array<ArrayBuffer>,
+  source: (name: string) => string,
+  cryptoNow: (head: string, body: string) => string,
+) {
   shareMailbox(filled);
   let config: Record<string, unknown> = {};
   let plugin: PluginObject = {};
@@ -45,9 +56,13 @@ function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>
   const host = createHost(identity, () => config);
   const log = createLog(host);
 
+  const cryptoLine = createCryptoLine((id, head, body) => post(KIND.crypto, id, FLAG.binary, head, body));
+  onCrypto(cryptoLine.receive);
+
   const web = installWeb({
     random,
     source,
+    crypto: { now: cryptoNow, later: cryptoLine.later },
     wake: (ms) => post(KIND.wake, ceil(max(ms, 0)), 0, '', null),
     monotonic: clock,
     console: (level, message, fields) => log[level](message, fields as Record<string, unknown>),
@@ -55,6 +70,7 @@ function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>
     reportError: report,
   });
   onWake(() => web.timers.fire());
+  onUncaught(web.rejections.tell);
   hardenGlobals();
 
   const fetchApi = createFetch(host, web.http);
@@ -68,6 +84,11 @@ function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>
     secrets: createSecrets(host),
     scheduler: createScheduler(host),
     plugins: createPlugins(host),
+    connect: createConnect(host, {
+      sockets: heavy.sockets,
+      streams: web.streams as unknown as ConnectWeb['streams'],
+      encode: web.http.encode,
+    }),
     fetch: fetchApi,
     http: freeze({ fetch: fetchApi }),
     PermissionError,
@@ -76,6 +97,7 @@ function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>
   };
   streamspace.api = createApi(host, web.http, streamspace);
   freeze(streamspace);
+  const guestRequire = createRequire(() => streamspace.connect);
   defineProperty(globalThis, 'streamspace', { value: streamspace, configurable: true, writable: true });
 
   async function callHook(name: string, args: readonly unknown[]): Promise<unknown> {
@@ -107,7 +129,11 @@ function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>
       receive(heads, bodies);
       return drain();
     },
-    drain,
+    /** The host asks for it when an entry brought a rejection that nobody handled, and then wants to know who listens. */
+    drain(again?: boolean): string {
+      listening(web.rejections.listens());
+      return drain(again);
+    },
     /**
      * Says which plugin it is and runs the bundle's top level; answers the error as JSON when it throws.
      *
@@ -122,7 +148,8 @@ function boot(random: (bytes: number) => string, filled: Uint8Array<ArrayBuffer>
       web.timers.allow(info.timers);
       const module: { exports: unknown } = { exports: {} };
       try {
-        factory(module, module.exports as object, requireNothing);
+        factory(module, module.exports as object, guestRequire);
+        clearContext();
         const exported = module.exports as { default?: unknown };
         const value = exported?.default ?? exported;
         if (typeof value !== 'object' || value === null) {
@@ -154,10 +181,6 @@ function monotonicClock(): () => number {
     last = max(last, now());
     return last - started;
   };
-}
-
-function requireNothing(name: string): never {
-  throw new Error(`require(${stringify(name)}): everything has to be bundled`);
 }
 
 // For the host, which takes it from there (runtime/isolate/isolates.ts).

@@ -1,17 +1,21 @@
 import { isUtf8 } from 'node:buffer';
 import type { Frame } from '../protocol/frame.ts';
-import { FLAG, type GoneReason, type GuestError, KIND, type LoadHead } from '../protocol/messages.ts';
+import { FLAG, type GoneReason, type GuestError, KIND, LANE, type LoadHead } from '../protocol/messages.ts';
 import type { BlackBox } from './black-box.ts';
 import type { Booted } from './boot.ts';
+import type { GuestCrypto } from './crypto/guest-crypto.ts';
 import { plainError } from './errors.ts';
+import { Inspector } from './inspector.ts';
 import { Lanes } from './lanes.ts';
 import { type Outgoing, readMailbox } from './mailbox.ts';
-import { isUnhandledRejection, uncaughtLine } from './uncaught.ts';
+import { isUnhandledRejection, uncaughtFrame, uncaughtLine } from './uncaught.ts';
 import type { Watchdog } from './watchdog.ts';
 
 export interface IsolateEvents {
   onMessage(isolate: number, message: Outgoing): void;
   onGone(isolate: number, reason: GoneReason, error: GuestError | null): void;
+  /** A piece of what the inspector says. */
+  onInspected(isolate: number, piece: Buffer, last: boolean): void;
 }
 
 /** What all isolates of the process share. */
@@ -28,6 +32,8 @@ const STUCK_GRACE_MS = 400;
 export class GuestIsolate {
   readonly id: number;
   readonly #cpuMs: number;
+  /** Milliseconds that an entry on the pool may last. One that is inspected may be paused: the core ends it if need be. */
+  readonly #entryMs: number;
   readonly #lanes: Lanes;
   readonly #around: Surroundings;
   #watched = false;
@@ -44,11 +50,13 @@ export class GuestIsolate {
   #timerPending = false;
   #reportedCpu = 0n;
   #heapBytes = 0;
+  #inspector: Inspector | null = null;
 
   constructor(id: number, head: LoadHead, around: Surroundings) {
     this.id = id;
     this.#around = around;
     this.#cpuMs = head.cpuMs;
+    this.#entryMs = head.inspect === true ? Number.POSITIVE_INFINITY : head.cpuMs;
     this.#lanes = new Lanes(head);
   }
 
@@ -59,7 +67,13 @@ export class GuestIsolate {
       return;
     }
     this.#booted = booted;
+    if (booted.session !== null) {
+      this.#inspector = new Inspector(booted.session, (piece, last) =>
+        this.#around.events.onInspected(this.id, piece, last),
+      );
+    }
     booted.onCatastrophic = (message) => this.#end('catastrophic', plainError(new Error(message)));
+    booted.onHostCall = () => this.#endIfLate();
     this.#beginOnPool(head.loadMs);
     try {
       await this.#define(booted, bundle, head);
@@ -71,10 +85,10 @@ export class GuestIsolate {
 
   async #define(booted: Booted, bundle: string, head: LoadHead): Promise<void> {
     const { isolate, context, define, drain } = booted;
-    // The wrapper's line is taken off again, so that positions are the bundle's own.
+    // The wrapper's line is taken off again, so that positions are the bundle's own. Debuggers do not take such scripts.
     const factory = await isolate.compileScript(`(function (module, exports, require) {\n${bundle}\n})`, {
       filename: `plugin:${head.plugin}`,
-      lineOffset: -1,
+      lineOffset: head.inspect === true ? 0 : -1,
     });
     const factoryRef = await factory.run(context, { reference: true, timeout: head.loadMs });
     const { plugin: name, version, config, timers } = head;
@@ -94,7 +108,8 @@ export class GuestIsolate {
     const head = frame.head === '' ? 'null' : frame.head;
     let flags = frame.flags & ~FLAG.binary;
     if (frame.body.length > 0) {
-      const text = frame.kind === KIND.chunk ? readBytes(frame.body) : readBody(frame.body);
+      const text =
+        frame.kind === KIND.chunk || frame.kind === KIND.crypto ? readBytes(frame.body) : readBody(frame.body);
       this.#bodies.push(text.body);
       flags |= text.binary ? FLAG.body | FLAG.binary : FLAG.body;
     }
@@ -115,15 +130,26 @@ export class GuestIsolate {
     else void this.#enterOnPool(heads, bodies, lanes);
   }
 
+  /** A message for V8's inspector, which only an isolate has that was made for it. */
+  inspect(message: string): void {
+    if (!this.#gone && message !== '') this.#inspector?.dispatch(message);
+  }
+
+  endInspection(): void {
+    this.#inspector?.end();
+  }
+
   /** CPU milliseconds since the last time, bytes of heap, and whether a timer waits; null when it did not run since. */
   stats(): readonly [isolate: number, cpuMs: number, heapBytes: number, timerPending: boolean] | null {
     if (this.#gone || this.#booted === null) return null;
     const { isolate } = this.#booted;
     const cpu = isolate.cpuTime;
-    if (cpu === this.#reportedCpu) return null;
-    const spent = Number(cpu - this.#reportedCpu) / 1e6;
-    if (this.#busy) {
-      // One that never rests is heard of as well; its heap is that of the last time.
+    const forIt = this.#booted.crypto.takeSpent();
+    if (cpu === this.#reportedCpu && forIt === 0) return null;
+    const spent = Number(cpu - this.#reportedCpu) / 1e6 + forIt;
+    if (this.#busy || this.#inspector !== null) {
+      // One that never rests is heard of as well; its heap is that of the last time. To look into one that is paused
+      // would be to wait for it.
       this.#reportedCpu = cpu;
       return [this.id, spent, this.#heapBytes, this.#timerPending];
     }
@@ -132,6 +158,11 @@ export class GuestIsolate {
     // Reading the heap is counted too, and is no sign of life.
     this.#reportedCpu = isolate.cpuTime;
     return [this.id, spent, this.#heapBytes, this.#timerPending];
+  }
+
+  /** What this process does for it; null until the load has begun, and when it is over. */
+  get crypto(): GuestCrypto | null {
+    return this.#gone ? null : (this.#booted?.crypto ?? null);
   }
 
   dispose(): void {
@@ -147,7 +178,7 @@ export class GuestIsolate {
     const started = performance.now();
     let text: unknown;
     let late: unknown = '';
-    let uncaught: Outgoing | null = null;
+    let uncaught: { readonly error: unknown } | null = null;
     this.#busy = true;
     this.#around.blackBox.enter(this.id);
     this.#around.watchdog.begin(this.id, this.#cpuMs);
@@ -156,7 +187,7 @@ export class GuestIsolate {
         text = enter.applySync(undefined, [heads, ...bodies]);
       } catch (error) {
         if (!isUnhandledRejection(error, isolate)) throw error;
-        uncaught = uncaughtLine(error);
+        uncaught = { error };
         text = drain.applySync(undefined, [true]);
       }
       // What the microtasks brought, which ran when the guest was left.
@@ -173,28 +204,29 @@ export class GuestIsolate {
     this.#lanes.record(lanes, performance.now() - started);
     this.#collect(text);
     this.#collect(late);
-    if (uncaught !== null) this.#around.events.onMessage(this.id, uncaught);
+    if (uncaught !== null) this.#tellUncaught(uncaught.error, lanes);
   }
 
   async #enterOnPool(heads: string, bodies: string[], lanes: readonly number[]): Promise<void> {
     const { isolate, enter, drain } = this.#booted as Booted;
     this.#busy = true;
-    this.#beginOnPool(this.#cpuMs);
+    this.#beginOnPool(this.#entryMs);
+    const limits = Number.isFinite(this.#entryMs) ? { timeout: this.#entryMs } : {};
     const before = isolate.wallTime;
     try {
       // Both are queued at once, so that the pool thread takes them in one go.
-      const entered = enter.apply(undefined, [heads, ...bodies], { timeout: this.#cpuMs });
-      const drained = drain.apply(undefined, [], { timeout: this.#cpuMs });
-      let uncaught: Outgoing | null = null;
+      const entered = enter.apply(undefined, [heads, ...bodies], limits);
+      const drained = drain.apply(undefined, [], limits);
+      let uncaught: { readonly error: unknown } | null = null;
       const recovered = entered.catch((error: unknown) => {
         if (!isUnhandledRejection(error, isolate)) throw error;
-        uncaught = uncaughtLine(error);
-        return drain.apply(undefined, [true], { timeout: this.#cpuMs });
+        uncaught = { error };
+        return drain.apply(undefined, [true], limits);
       });
       const [text, late] = await Promise.all([recovered, drained]);
       if (this.#gone) return;
       this.#busy = false;
-      if (uncaught !== null) this.#around.events.onMessage(this.id, uncaught);
+      if (uncaught !== null) this.#tellUncaught((uncaught as { readonly error: unknown }).error, lanes);
       this.#lanes.record(lanes, Number(isolate.wallTime - before) / 1e6);
       this.#collect(text);
       this.#collect(late);
@@ -205,6 +237,20 @@ export class GuestIsolate {
       this.#endOnPool();
     }
     this.flush();
+  }
+
+  /** A rejection that nobody handled: for the guest when it listens for them, and else (or when that brought it) for its log. */
+  #tellUncaught(error: unknown, lanes: readonly number[]): void {
+    const listens = this.#booted !== null && this.#booted.filled[1] !== 0;
+    if (!listens || lanes.includes(LANE.uncaught)) {
+      this.#around.events.onMessage(this.id, uncaughtLine(error));
+      return;
+    }
+    this.push(uncaughtFrame(this.id, error));
+    setImmediate(() => {
+      this.flush();
+      this.#around.blackBox.leave();
+    });
   }
 
   #beginOnPool(milliseconds: number): void {
@@ -220,6 +266,18 @@ export class GuestIsolate {
   /** Whether it runs on although its time is over: a long builtin, which no termination reaches. */
   isStuck(now: number): boolean {
     return this.#poolUntil !== null && this.#poolUntil < now;
+  }
+
+  /**
+   * Ends a run whose time is over and that asks the host for something: a loop of such calls would go on for seconds, for
+   * the end of its time reaches it only between them.
+   */
+  #endIfLate(): void {
+    const until = this.#poolUntil;
+    if (until === null || performance.now() < until - STUCK_GRACE_MS / 2) return;
+    setImmediate(() => {
+      if (this.#poolUntil === until) this.#fail(new Error('asked the host on and on after its time: timed out'));
+    });
   }
 
   #collect(text: unknown): void {
@@ -267,7 +325,8 @@ export class GuestIsolate {
     this.#queued = [];
     if (this.#watched) this.#around.watchdog.remove(this.id);
     const isolate = this.#booted?.isolate;
-    if (isolate !== undefined && !isolate.isDisposed) {
+    // One that was made for inspection goes with its process: isolated-vm does not dispose of those without accidents.
+    if (isolate !== undefined && !isolate.isDisposed && this.#inspector === null) {
       // It waits for what runs there: when that never ends, this is who is to blame.
       this.#around.blackBox.enter(this.id);
       isolate.dispose();

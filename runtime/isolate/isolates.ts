@@ -13,6 +13,7 @@ import {
 } from '../protocol/messages.ts';
 import { BlackBox } from './black-box.ts';
 import { SpareIsolate } from './boot.ts';
+import { Turns } from './crypto/turns.ts';
 import { GuestIsolate, type Surroundings } from './guest-isolate.ts';
 import type { Outgoing } from './mailbox.ts';
 import { compilePrelude } from './prelude.ts';
@@ -48,8 +49,10 @@ export class Isolates {
     events: {
       onMessage: (from, message) => this.#onMessage(from, message),
       onGone: (from, reason, error) => this.#onGone(from, reason, error),
+      onInspected: (from, piece, last) => this.#channel.send(KIND.inspected, last ? FLAG.last : 0, from, 0, '', piece),
     },
   };
+  readonly #turns = new Turns();
   #spare: SpareIsolate | null = null;
   #moved = 0;
   #went = 0;
@@ -73,6 +76,12 @@ export class Isolates {
         return;
       case KIND.ping:
         this.#pong(frame.id);
+        return;
+      case KIND.inspect:
+        this.#isolates.get(frame.isolate)?.inspect(frame.body.toString('utf8'));
+        return;
+      case KIND.inspectEnd:
+        this.#isolates.get(frame.isolate)?.endInspection();
         return;
     }
     const isolate = this.#isolates.get(frame.isolate);
@@ -103,8 +112,8 @@ export class Isolates {
     const isolate = new GuestIsolate(id, head, this.#around);
     this.#isolates.set(id, isolate);
     const bundle = frame.body.toString('utf8');
-    spare
-      .take(head.memoryMb)
+    const taken = head.inspect === true ? spare.takeInspectable(head.memoryMb) : spare.take(head.memoryMb);
+    taken
       .then((booted) => isolate.load(booted, bundle, head))
       .then(
         () => this.#channel.send(KIND.loaded, 0, id, 0, '', null),
@@ -120,6 +129,10 @@ export class Isolates {
     }
     const isolate = this.#isolates.get(id);
     if (isolate === undefined) return;
+    if (message.kind === KIND.crypto) {
+      this.#crypto(isolate, message);
+      return;
+    }
     const length = message.body?.length ?? 0;
     if (
       !FROM_GUEST.has(message.kind) ||
@@ -140,6 +153,27 @@ export class Isolates {
       message.body,
       binary ? 'latin1' : 'utf8',
     );
+  }
+
+  /** Does what a guest asked for, when a thread is free, and answers it. */
+  #crypto(isolate: GuestIsolate, { id, head, body }: Outgoing): void {
+    const { crypto } = isolate;
+    if (crypto === null) return;
+    this.#moved += body?.length ?? 0;
+    this.#turns.add(isolate.id, crypto.later(head, body ?? ''), (reply, milliseconds) => {
+      crypto.charge(milliseconds);
+      isolate.push({
+        kind: KIND.crypto,
+        flags: 0,
+        lane: LANE.crypto,
+        isolate: isolate.id,
+        id,
+        head: reply.head,
+        body: reply.body ?? Buffer.alloc(0),
+      });
+      isolate.flush();
+      this.#around.blackBox.leave();
+    });
   }
 
   /** Sets the one timer of a guest. */
@@ -163,6 +197,7 @@ export class Isolates {
   /** After `catastrophic` V8 is no longer sound in this process (isolated-vm, onCatastrophicError): the core ends it. */
   #onGone(id: number, reason: GoneReason, error: GuestError | null): void {
     this.#isolates.delete(id);
+    this.#turns.drop(id);
     this.#went += 1;
     const head: GoneHead = { reason, error };
     this.#channel.send(KIND.gone, 0, id, 0, JSON.stringify(head), null);

@@ -16,9 +16,12 @@ export interface BootParts {
   define: (factory: unknown, loadInfo: string) => string | undefined;
 }
 
-/** The byte that a guest sets when its mailbox is not empty (runtime/guest/mailbox.ts). */
+/**
+ * What a guest and the host both see: whether the guest's mailbox is not empty (runtime/guest/mailbox.ts), and whether it
+ * listens for rejections that nobody handles.
+ */
 export function sharedFlag(): Uint8Array<SharedArrayBuffer> {
-  return new Uint8Array(new SharedArrayBuffer(1));
+  return new Uint8Array(new SharedArrayBuffer(2));
 }
 
 /** Gives a guest the text of a part. */
@@ -75,7 +78,8 @@ export function compilePrelude(text: string): Prelude {
   const random = new ivm.Callback((bytes: number) => '\u0000'.repeat(bytes));
   const info = JSON.stringify({ name: 'warm-up', version: '0.0.0', config: {} });
   const filled = new ivm.ExternalCopy(sharedFlag()).copyInto();
-  const booted = boot.applySync(undefined, [random, filled, sourceOf(parts)], {
+  const cryptoNow = new ivm.Callback(() => '{}\n');
+  const booted = boot.applySync(undefined, [random, filled, sourceOf(parts), cryptoNow], {
     result: { reference: true },
   }) as ivm.Reference<BootParts>;
   const enter = booted.getSync('enter', { reference: true });

@@ -1,5 +1,6 @@
 import type ivm from 'isolated-vm';
-import { FLAG, KIND } from '../protocol/messages.ts';
+import type { Frame } from '../protocol/frame.ts';
+import { FLAG, KIND, LANE } from '../protocol/messages.ts';
 import { plainError } from './errors.ts';
 import type { Outgoing } from './mailbox.ts';
 
@@ -12,6 +13,12 @@ const TIMED_OUT = 'Script execution timed out.';
  */
 export function isUnhandledRejection(error: unknown, isolate: ivm.Isolate): boolean {
   return !isolate.isDisposed && !(error instanceof Error && error.message === TIMED_OUT);
+}
+
+/** What tells a guest of it that listens for them. */
+export function uncaughtFrame(isolate: number, error: unknown): Frame {
+  const head = JSON.stringify(plainError(error));
+  return { kind: KIND.uncaught, flags: 0, lane: LANE.uncaught, isolate, id: 0, head, body: Buffer.alloc(0) };
 }
 
 /** The line in the plugin's log that tells of it, as if the guest had written it. */

@@ -20,6 +20,8 @@ export const CHANNEL_LIMITS = {
   congestedBytes: 8 * 1024 * 1024,
   /** Bytes that wait for a host that does not read; over that it is taken for dead. */
   backlogBytes: 64 * 1024 * 1024,
+  /** Bytes of one message of the inspector protocol to an isolate: an expression, or a script to be evaluated. */
+  inspectorMessageBytes: 1_048_576,
   /** Characters of an error's message and stack that cross. */
   errorMessageChars: 4_096,
   errorStackChars: 16_384,

@@ -9,6 +9,10 @@ export const KIND = {
   ping: 3,
   /** First of all: the prelude's code is the body, the megabytes that most isolates get the head. */
   boot: 4,
+  /** A message of the inspector protocol, for an isolate that was made for inspection; the first begins a session. */
+  inspect: 5,
+  /** Ends the session; an isolate that is paused goes on. */
+  inspectEnd: 6,
   // core -> guest
   invoke: 10,
   cancel: 11,
@@ -24,6 +28,8 @@ export const KIND = {
   gone: 23,
   /** An isolate runs on although its time is over; the host cannot stop it. */
   stuck: 24,
+  /** A piece of a message of the inspector protocol; FLAG.last on its last one. */
+  inspected: 25,
   // guest -> core
   result: 30,
   call: 31,
@@ -31,6 +37,11 @@ export const KIND = {
   callAbort: 33,
   // guest -> host
   wake: 40,
+  // host -> guest
+  /** A rejection that nobody handled (`GuestError`), for a guest that listens for them. */
+  uncaught: 42,
+  // both ways between guest and host: the body is any bytes
+  crypto: 41,
 } as const;
 
 export type Kind = (typeof KIND)[keyof typeof KIND];
@@ -50,7 +61,14 @@ export const FLAG = {
  * The lane of a message to a guest: what the host learns its cost by. Handlers have their own number, what follows an
  * invocation shares a few.
  */
-export const LANE = { maxHandler: 60_000, timer: 65_533, stream: 65_534, reply: 65_535 } as const;
+export const LANE = {
+  maxHandler: 60_000,
+  uncaught: 65_531,
+  crypto: 65_532,
+  timer: 65_533,
+  stream: 65_534,
+  reply: 65_535,
+} as const;
 
 export interface LoadHead {
   readonly plugin: string;
@@ -61,6 +79,8 @@ export interface LoadHead {
   readonly cpuMs: number;
   /** Whether it is kept off the main thread, however quick it is. */
   readonly onPool: boolean;
+  /** Whether it is made for inspection: then nothing but the core ends an entry once it is loaded. */
+  readonly inspect?: boolean;
   /** Milliseconds for the bundle's top level. */
   readonly loadMs: number;
   /** Timers that may wait at a time. */

@@ -70,6 +70,16 @@ export const ERRORS = {
     'An admin switched this capability of the plugin off',
     'An admin can switch it on again: `PUT /api/plugins/:id/switches/:capability`.',
   ),
+  inspector_off: spec(
+    403,
+    'The operator forbids to look into plugins while they run',
+    'The host was started with STREAMSPACE_INSPECTOR=off.',
+  ),
+  inspector_busy: spec(
+    409,
+    'The plugin is inspected or measured already',
+    'One session at a time: close the other one (DevTools, a profile, a heap snapshot).',
+  ),
   confinement_required: spec(
     409,
     'Plugins from outside are not run in a process that is not confined',

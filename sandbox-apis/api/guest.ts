@@ -1,5 +1,6 @@
 import { type GuestHost, type Invocation, Later, Reply } from '../_kit/guest.ts';
 import { assertJson, assertSize } from '../_kit/json.ts';
+import type { StreamSpace } from '../sdk.ts';
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS' | 'ALL';
 
@@ -12,7 +13,7 @@ export interface RequestUser {
 }
 
 /** What a handler gets beside the standard Request. It inherits from `streamspace`, so `ctx.storage` works too. */
-export interface RequestContext<Body = unknown> {
+export interface RequestContext<Body = unknown> extends StreamSpace {
   /** Parameters of the path, decoded. */
   readonly params: Readonly<Record<string, string>>;
   /** Query parameters; of those that are there twice the last. Converted as `validation.query` says. */
@@ -65,19 +66,62 @@ type Shortcut = <Body = unknown>(path: string, handler: Handler<Body>, options?:
 
 /** `streamspace.api`: endpoints at `/api/plugins/<name>/...`, which come and go with the plugin. */
 export interface ApiApi {
-  /** Registers an endpoint. Throws a TypeError when it is not well formed; a refusal by the core fails the load. */
+  /**
+   * Registers an endpoint. Throws a TypeError when it is not well formed; a refusal by the core fails the load.
+   *
+   * @example
+   * ```ts
+   * streamspace.api.registerEndpoint<{ text: string }>({
+   *   method: 'POST',
+   *   path: '/notes/:list',
+   *   rateLimit: { max: 60, window: '1m' },
+   *   validation: {
+   *     body: { type: 'object', required: ['text'], properties: { text: { type: 'string', maxLength: 1000 } } },
+   *   },
+   *   handler: async (_request, ctx) => {
+   *     await ctx.storage.set(`${ctx.params.list}/${crypto.randomUUID()}`, ctx.body.text);
+   *     return ctx.json({ added: true }, 201);
+   *   },
+   * });
+   * ```
+   */
   registerEndpoint<Body = unknown>(endpoint: Endpoint<Body>): void;
+  /**
+   * `registerEndpoint` with the method GET; likewise the others.
+   *
+   * @example
+   * ```ts
+   * const { api, storage } = streamspace;
+   * api.get('/notes/:id', (_request, { params }) => storage.get(`notes/${params.id}`), { auth: 'public' });
+   * ```
+   */
   readonly get: Shortcut;
   readonly post: Shortcut;
   readonly put: Shortcut;
   readonly patch: Shortcut;
   readonly delete: Shortcut;
   readonly all: Shortcut;
-  /** Adds a middleware around the handlers that are registered after it. */
+  /**
+   * Adds a middleware around the handlers that are registered after it.
+   *
+   * @example
+   * ```ts
+   * streamspace.api.use(async (request, { log }, next) => {
+   *   const response = await next();
+   *   log.debug('answered', { url: request.url, status: response.status });
+   *   return response;
+   * });
+   * ```
+   */
   use(middleware: Middleware): void;
   /**
    * Hands all requests below `path` (default: the whole prefix) to a fetch handler, such as a Hono app. The handler
    * sees URLs whose path begins after the mount point.
+   *
+   * @example
+   * ```ts
+   * streamspace.api.mount((request) => new Response(`you asked for ${new URL(request.url).pathname}`), { path: '/files' });
+   * ```
    */
   mount(
     handler: { fetch: (request: Request) => unknown } | ((request: Request) => unknown),

@@ -21,6 +21,11 @@ export interface BudgetApi {
   /**
    * One limit.
    * @throws `invalid_input` when there is none of that name
+   * @example
+   * ```ts
+   * const { max, used } = await streamspace.budget.get('hostCallsPerMinute.fetch');
+   * if (used !== null && used > max * 0.9) streamspace.log.warn('nearly all requests of this minute are used');
+   * ```
    */
   get(limit: string): Promise<BudgetEntry>;
 }

@@ -1,5 +1,6 @@
 import { type GuestHost, type Registered, settle } from '../_kit/guest.ts';
 import { assertJson } from '../_kit/json.ts';
+import type { EventPayloads } from './payloads.ts';
 
 /** What a handler learns of the delivery besides the data. */
 export interface EventInfo {
@@ -27,15 +28,28 @@ export interface EventsApi {
    * Needs `events:subscribe:<pattern>`; the read permission of a resource includes its events (`users:read` for
    * `user.*`), and `plugin.<own name>.*` is free. Call it while the plugin loads: a refusal then fails the load.
    * @returns a function that ends the subscription
+   * @example
+   * ```ts
+   * streamspace.events.on('user.created', (user, { id }) => {
+   *   streamspace.log.info(`welcome, ${user.name}`, { event: id });
+   * });
+   * ```
    */
+  on<Name extends keyof EventPayloads>(name: Name, handler: EventHandler<EventPayloads[Name]>): Unsubscribe;
   on<T = unknown>(name: string, handler: EventHandler<T>): Unsubscribe;
   /** As `on`, and ends by itself after the first event that `handler` took without throwing. */
+  once<Name extends keyof EventPayloads>(name: Name, handler: EventHandler<EventPayloads[Name]>): Unsubscribe;
   once<T = unknown>(name: string, handler: EventHandler<T>): Unsubscribe;
   /** Ends the subscriptions of `name` that were made with `handler`; without it, all of `name`. */
   off(name: string, handler?: EventHandler<never>): void;
   /**
    * Publishes `plugin.<own name>.<name>` with `data`, any JSON value up to 256 KiB.
    * @returns the event's id, once the event is durable
+   * @example
+   * ```ts
+   * // Others hear it as `plugin.<your name>.report.ready`.
+   * await streamspace.events.emit('report.ready', { rows: 12 });
+   * ```
    */
   emit(name: string, data?: unknown): Promise<string>;
 }
@@ -96,8 +110,8 @@ export function createEvents(host: GuestHost): EventsApi {
   }
 
   return {
-    on: (name, handler) => subscribe(name, handler, false),
-    once: (name, handler) => subscribe(name, handler, true),
+    on: (name: string, handler: EventHandler<never>) => subscribe(name, handler, false),
+    once: (name: string, handler: EventHandler<never>) => subscribe(name, handler, true),
     off(name, handler) {
       for (const subscription of [...subscriptions]) {
         if (subscription.name === name && (handler === undefined || subscription.handler === handler))

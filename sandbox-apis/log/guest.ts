@@ -8,6 +8,11 @@ export type LogFields = Readonly<Record<string, unknown>>;
  * `streamspace.log`: structured lines of this plugin. A line has a message (16,384 characters) and fields (64, together
  * 32 KB); what is longer is cut. Secrets are masked. Never throws, and does not wait: a plugin that writes more lines than
  * its rate allows loses some, and the log says how many. `console` writes to the same log.
+ *
+ * @example
+ * ```ts
+ * streamspace.log.info('posted', { channel: '#general', ms: 120 });
+ * ```
  */
 export interface LogApi {
   /** What helps the author, in detail. */

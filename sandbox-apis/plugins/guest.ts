@@ -17,13 +17,30 @@ type Method = (...args: any[]) => unknown;
 export interface PluginsApi {
   /** What is installed under that name; null when nothing is. */
   get(name: string): Promise<PluginInfo | null>;
+  /** Whether it is installed and enabled. */
   isEnabled(name: string): Promise<boolean>;
   /**
    * Calls a method that the plugin `name` exposes; arguments and answer travel as JSON. Needs `plugins:call:<name>`.
    * Rejects with `method_not_exposed`, `plugin_unavailable`, `plugin_error` (its message), `too_deep`, ...
+   *
+   * @example
+   * ```ts
+   * const { plugins } = streamspace;
+   * if (await plugins.isEnabled('streamspace-billing')) {
+   *   const cost = await plugins.call<number>('streamspace-billing', 'costOf', { hours: 3 });
+   *   streamspace.log.info('cost', { cost });
+   * }
+   * ```
    */
   call<T = unknown>(name: string, method: string, ...args: unknown[]): Promise<T>;
-  /** Lets other plugins call these functions. Nothing else of this plugin can be reached. */
+  /**
+   * Lets other plugins call these functions. Nothing else of this plugin can be reached.
+   *
+   * @example
+   * ```ts
+   * streamspace.plugins.expose({ costOf: (session: { hours: number }) => session.hours * 0.05 });
+   * ```
+   */
   expose(methods: Readonly<Record<string, Method>>): void;
 }
 

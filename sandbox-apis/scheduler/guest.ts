@@ -49,16 +49,35 @@ export interface SchedulerApi {
    * Runs `handler` at the times of `cron`: 5 fields (minute hour day month weekday), 6 with seconds first, or an alias
    * (`@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`). A time that a clock change skips runs right after it, one
    * that it repeats runs once. Call it while the plugin loads: a refusal then fails the load.
+   *
+   * @example
+   * ```ts
+   * streamspace.scheduler.schedule('0 6 * * MON-FRI', ({ scheduledAt }) => streamspace.log.info('due', { scheduledAt }), {
+   *   name: 'morning-report',
+   *   timezone: 'Europe/Berlin',
+   *   catchUp: true,
+   * });
+   * ```
    */
   schedule(cron: string, handler: JobHandler, options?: CronOptions): Cancel;
   /**
    * Runs `handler` every `interval`: milliseconds, or text such as `'30s'`, `'5m'`, `'1.5h'`, `'1d'`; at least a second.
    * The first run comes one interval after the first load; a reload or restart keeps the beat.
+   *
+   * @example
+   * ```ts
+   * const { fetch, scheduler } = streamspace;
+   * scheduler.every('5m', ({ signal }) => fetch('https://status.example.com/', { signal }), { name: 'poll' });
+   * ```
    */
   every(interval: number | string, handler: JobHandler, options?: JobOptions): Cancel;
   /**
    * Ends the job of that name.
    * @returns whether there was one
+   * @example
+   * ```ts
+   * streamspace.scheduler.cancel('poll');
+   * ```
    */
   cancel(name: string): boolean;
 }

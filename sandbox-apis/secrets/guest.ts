@@ -9,6 +9,11 @@ export interface SecretsApi {
    * The value of a sensitive field, or null when the admin has not set it.
    * @param name the config field; of a nested one the names joined with dots (`smtp.password`, `servers.0.token`)
    * @throws `secrets_unreadable` when the host's key is not the one that sealed it
+   * @example
+   * ```ts
+   * const password = await streamspace.secrets.get('smtp.password');
+   * if (password === null) streamspace.log.warn('no password yet: mails are not sent');
+   * ```
    */
   get(name: string): Promise<string | null>;
   /** The names of the sensitive fields that have a value, in alphabetical order. */

@@ -34,6 +34,14 @@ export interface StoragePage<T = unknown> {
 /**
  * `streamspace.storage`: JSON values under keys that belong to this plugin alone. A key is 1 to 512 bytes of UTF-8
  * without control characters, a value at most 256 KiB of JSON and 48 levels deep. What is written is durable.
+ *
+ * @example
+ * ```ts
+ * const { storage } = streamspace;
+ * await storage.set('greeting', { text: 'hello' }, { ttl: 3600 });
+ * const greeting = await storage.get<{ text: string }>('greeting');
+ * streamspace.log.info(greeting?.text ?? 'it has expired');
+ * ```
  */
 export interface StorageApi {
   /** The value of `key`, or null when there is none (or it has expired). */
@@ -45,6 +53,12 @@ export interface StorageApi {
    * @returns the new version
    * @throws `version_conflict` (its `current` is the version now, 0 when absent), `quota_exceeded`, `payload_too_large`,
    * `invalid_input`
+   * @example
+   * ```ts
+   * const { storage } = streamspace;
+   * const entry = await storage.getEntry<string[]>('members');
+   * await storage.set('members', [...(entry?.value ?? []), 'ada'], { ifVersion: entry?.version ?? 0 });
+   * ```
    */
   set(key: string, value: unknown, options?: SetOptions): Promise<{ readonly version: number }>;
   /**
@@ -53,13 +67,29 @@ export interface StorageApi {
    * @throws `version_conflict`
    */
   delete(key: string, options?: { readonly ifVersion?: number }): Promise<boolean>;
-  /** A page of entries; keys that come or go between two pages neither repeat nor hide others. */
+  /**
+   * A page of entries; keys that come or go between two pages neither repeat nor hide others.
+   *
+   * @example
+   * ```ts
+   * let cursor: string | undefined;
+   * do {
+   *   const page = await streamspace.storage.list<string>({ prefix: 'notes/', ...(cursor && { cursor }) });
+   *   for (const { key, value } of page.entries) streamspace.log.info(key, { value });
+   *   cursor = page.cursor;
+   * } while (cursor !== undefined);
+   * ```
+   */
   list<T = unknown>(options?: ListOptions): Promise<StoragePage<T>>;
   /**
    * Adds `by` (1) to the number under `key` in one step, so that concurrent calls all count; an absent key counts as 0.
    * A `ttl` that the key has stays.
    * @returns the new number
    * @throws `invalid_input` when the value is not a number or the sum is beyond a double, `quota_exceeded`
+   * @example
+   * ```ts
+   * const visits = await streamspace.storage.increment('visits');
+   * ```
    */
   increment(key: string, by?: number): Promise<number>;
 }

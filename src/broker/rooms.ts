@@ -5,6 +5,8 @@ import { type BudgetDeps, createBudgetBroker } from '../../sandbox-apis/budget/b
 import { budgetContract } from '../../sandbox-apis/budget/contract.ts';
 import { type ConfigDeps, createConfigBroker } from '../../sandbox-apis/config/broker.ts';
 import { configContract } from '../../sandbox-apis/config/contract.ts';
+import { type ConnectDeps, createConnectBroker } from '../../sandbox-apis/connect/broker.ts';
+import { connectContract } from '../../sandbox-apis/connect/contract.ts';
 import { createEventsBroker, type EventsDeps } from '../../sandbox-apis/events/broker.ts';
 import { eventsContract } from '../../sandbox-apis/events/contract.ts';
 import { createFetchBroker, type FetchDeps } from '../../sandbox-apis/fetch/broker.ts';
@@ -31,6 +33,7 @@ export interface RoomDeps {
   readonly api: ApiDeps;
   readonly budget: BudgetDeps;
   readonly config: ConfigDeps;
+  readonly connect: ConnectDeps;
   readonly events: EventsDeps;
   readonly fetch: FetchDeps;
   readonly log: LogDeps;
@@ -45,6 +48,7 @@ export const CONTRACTS: readonly RoomContract[] = [
   apiContract,
   budgetContract,
   configContract,
+  connectContract,
   eventsContract,
   fetchContract,
   logContract,
@@ -59,6 +63,7 @@ export function createRooms(deps: RoomDeps): readonly Room[] {
     room(apiContract, createApiBroker(deps.api)),
     room(budgetContract, createBudgetBroker(deps.budget)),
     room(configContract, createConfigBroker(deps.config)),
+    room(connectContract, createConnectBroker(deps.connect)),
     room(eventsContract, createEventsBroker(deps.events)),
     room(fetchContract, createFetchBroker(deps.fetch)),
     room(logContract, createLogBroker(deps.log)),

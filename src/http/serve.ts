@@ -2,8 +2,10 @@ import type { AnyElysia } from 'elysia';
 import type { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Config } from '../config.ts';
 import type { Gateway } from './gateway.ts';
+import type { InspectorSocket } from './inspector-socket.ts';
 import { problemResponse } from './problem.ts';
 import { shapeProblem } from './request-shape.ts';
+import { SOCKETS, type Socket } from './sockets.ts';
 
 /** Bytes of a request body; routes have their own, lower limits. */
 const MAX_BODY_BYTES = 1024 * 1024 * 1024;
@@ -24,9 +26,14 @@ function refuse(problem: CodedError, { url }: Request): Response {
  *
  * @throws Error when the address is taken
  */
-export function serve(app: AnyElysia, gateway: Gateway, { host, port }: Pick<Config, 'host' | 'port'>) {
+export function serve(
+  app: AnyElysia,
+  gateway: Gateway,
+  inspector: InspectorSocket,
+  { host, port }: Pick<Config, 'host' | 'port'>,
+) {
   const fetch = app.fetch;
-  const server = Bun.serve({
+  const server = Bun.serve<Socket>({
     hostname: host,
     port,
     maxRequestBodySize: MAX_BODY_BYTES,
@@ -34,8 +41,9 @@ export function serve(app: AnyElysia, gateway: Gateway, { host, port }: Pick<Con
     fetch(request, bunServer) {
       const problem = shapeProblem(request);
       if (problem !== null) return refuse(problem, request);
-      return gateway.handle(request, bunServer) ?? fetch(request);
+      return inspector.handle(request, bunServer) ?? gateway.handle(request, bunServer) ?? fetch(request);
     },
+    websocket: SOCKETS,
   });
   // Where Elysia's handlers find the peer's address.
   app.server = server as typeof app.server;

@@ -23,6 +23,7 @@ const rooms = createRooms({
   api: { registrations: untouchable, checkSchema: unreachable },
   budget: { budget: unreachable },
   config: { current: unreachable },
+  connect: { log: createLog('silent') },
   events: { registrations: untouchable, publish: unreachable },
   fetch: { log: createLog('silent') },
   log: { write: unreachable },

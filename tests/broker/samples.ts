@@ -13,6 +13,16 @@ export const SAMPLES: Readonly<Record<string, unknown>> = {
   'api.unregister': { id: 1 },
   'budget.get': { limit: 'timers' },
   'config.get': {},
+  'connect.open': {
+    hostname: 'example.com',
+    port: 587,
+    secureTransport: 'starttls',
+    allowHalfOpen: false,
+    sni: null,
+    alpn: [],
+  },
+  'connect.attach': { socket: 1, stream: 1 },
+  'connect.startTls': { socket: 1, sni: null },
   'events.on': { pattern: 'user.created', once: false, handler: 1 },
   'events.off': { id: 1 },
   'events.emit': { name: 'said', data: null },
@@ -42,6 +52,7 @@ export const SAMPLES: Readonly<Record<string, unknown>> = {
 
 /** The permission that each of these samples needs; of the others none. */
 export const NEEDED: Readonly<Record<string, string>> = {
+  'connect.open': 'network:tcp:example.com:587',
   'events.on': 'events:subscribe:user.created',
   'fetch.request': 'network:example.com:443',
   'plugins.call': 'plugins:call:other',

@@ -282,7 +282,7 @@ describe('everything that can be reached', () => {
     const language =
       /^(Object|Function|Array|Number|parseFloat|parseInt|Infinity|NaN|undefined|Boolean|String|Symbol|Date|Promise|RegExp|\w*Error|JSON|Math|Intl|\w*Array|ArrayBuffer|DataView|(Weak)?(Map|Set)|BigInt|Proxy|Reflect|FinalizationRegistry|WeakRef|(de|en)codeURI(Component)?|escape|unescape|eval|isFinite|isNaN|console|Iterator|AsyncIterator|globalThis|Temporal|(Async)?DisposableStack)$/;
     const web =
-      /^(AbortController|AbortSignal|Blob|\w*QueuingStrategy|[Cc]rypto|CustomEvent|DOMException|Event|EventTarget|File|FormData|Headers|[Nn]avigator|[Pp]erformance|\w*Stream\w*|Request|Response|Text(De|En)coder|URL|URLSearchParams|atob|btoa|(clear|set)(Interval|Timeout)|fetch|queueMicrotask|reportError|structuredClone|self)$/;
+      /^(AbortController|AbortSignal|Blob|\w*QueuingStrategy|[Cc]rypto|CryptoKey|SubtleCrypto|(Custom|Error|Message|Progress|PromiseRejection)?Event|DOMException|EventTarget|File|FileReader|FormData|Message(Channel|Port)|on(error|rejectionhandled|unhandledrejection)|URLPattern|Headers|[Nn]avigator|[Pp]erformance|\w*Stream\w*|Request|Response|Text(De|En)coder|URL|URLSearchParams|atob|btoa|(clear|set)(Interval|Timeout)|fetch|queueMicrotask|reportError|structuredClone|self)$/;
     expect(names.filter((name) => !language.test(name) && !web.test(name))).toEqual(['streamspace', 'ctx']);
   });
 });

@@ -166,7 +166,8 @@ describe('what a handler answers', () => {
     }
     const { body } = await call('GET', '/throws');
     const { fields } = JSON.parse(await core.logged('web-server', body.errorId));
-    expect(fields.stack).toMatch(/^RangeError: failed on purpose\n {4}at fail \(fail\.ts:3:9\)\n.*routes\.ts:\d+:\d+/);
+    expect(fields.stack).toMatch(/^RangeError: failed on purpose\n {4}at fail \(fail\.ts:3:9\)\n/);
+    expect(fields.stack).toMatch(/\n {4}> 3 \| {3}throw new RangeError[\s\S]*\n {4}at routes\.ts:\d+:\d+/);
     expect(fields.stack).not.toMatch(/streamspace:|node_modules|\/work/);
   });
 });

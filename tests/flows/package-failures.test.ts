@@ -167,5 +167,5 @@ export function deep(thing: Thing): string {
 }
 `,
   });
-  expect(failed.body.stack).toMatch(/at deep \(lib\/deep\.ts:4:\d+\)\n.*index\.ts:2:\d+/);
+  expect(failed.body.stack).toMatch(/at deep \(lib\/deep\.ts:4:\d+\)\n[\s\S]*\n {4}at .*index\.ts:2:\d+/);
 });

@@ -48,6 +48,7 @@ export function coreSide(deps: Partial<RoomDeps> = {}): CoreSide {
     api: { registrations, checkSchema: (schema) => void compileSchema(schema) },
     budget: { budget: async () => [] },
     config: { current: () => ({}) },
+    connect: { log, lookup: () => Promise.reject(new Error('there is no network')) },
     events: { registrations, publish: async () => 'an id' },
     fetch: { log, lookup: () => Promise.reject(new Error('there is no network')) },
     log: { write: (plugin, line) => void cleanLine(line, redactor, plugin) },

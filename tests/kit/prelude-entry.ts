@@ -2,6 +2,7 @@
  * The web platform over a bridge for tests: time stands still until the runner moves it, and what the platform tells the
  * host is kept for the test to read.
  */
+import { createCryptoLine } from '../../runtime/guest/crypto-line.ts';
 import { hardenGlobals } from '../../runtime/guest/web/harden.ts';
 import { installWeb, type WebInternals } from '../../runtime/guest/web/install.ts';
 
@@ -12,14 +13,19 @@ export interface TestHost {
   readonly wakes: number[];
   /** Moves the clock to what `wake` asked for and fires; false when nothing was asked. */
   step(): boolean;
+  /** Delivers what the host answered about cryptography. */
+  reply(id: number, head: string, body: string): void;
 }
 
 const scope = globalThis as unknown as {
   __random: (bytes: number) => string;
   __source: (name: string) => string;
+  __cryptoNow: (head: string, body: string) => string;
+  __cryptoLater: (id: number, head: string, body: string) => void;
   __test: TestHost;
 };
-const { __random: random, __source: source } = scope;
+const { __random: random, __source: source, __cryptoNow: cryptoNow, __cryptoLater: cryptoLater } = scope;
+const { parse } = JSON;
 // Without prototypes and methods: tests patch those of Array.
 const list = <T>(): T[] => Object.setPrototypeOf([], null) as T[];
 const logs = list<[level: string, message: string]>();
@@ -28,10 +34,13 @@ const wakes = list<number>();
 let now = 0;
 let due: number | null = null;
 
+const cryptoLine = createCryptoLine(cryptoLater);
+
 hardenGlobals();
 const web = installWeb({
   random,
   source,
+  crypto: { now: cryptoNow, later: cryptoLine.later },
   wake(ms) {
     wakes[wakes.length] = ms;
     due = now + ms;
@@ -61,6 +70,7 @@ scope.__test = {
   logs,
   errors,
   wakes,
+  reply: (id, head, body) => cryptoLine.receive(id, parse(head), body),
   step() {
     if (due === null) return false;
     now = Math.max(now, due);

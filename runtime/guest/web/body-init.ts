@@ -45,7 +45,8 @@ export function extract(body: unknown): Extracted {
     const blob = loaded.blob?.bytesOf(body) ?? null;
     if (blob !== null) {
       const type = (body as Blob).type;
-      return { payload: { ...noPayload(), bytes: blob }, type: type === '' ? null : type };
+      // A copy: the reader of a body may change or move its bytes, and a Blob stays what it is.
+      return { payload: { ...noPayload(), bytes: BytesSlice(blob) }, type: type === '' ? null : type };
     }
     if (loaded.url?.isSearchParams(body)) {
       return { payload: textPayload(`${body}`), type: 'application/x-www-form-urlencoded;charset=UTF-8' };

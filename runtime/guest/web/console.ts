@@ -1,6 +1,7 @@
 import { showable } from '../../../sandbox-apis/_kit/json.ts';
 import { heavy } from './heavy.ts';
 import { ArrayJoin, MapGet, MapSet, MathMin, StringSlice } from './intrinsics.ts';
+import { tag } from './lazy.ts';
 import { primitives } from './runtime-hooks.ts';
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
@@ -131,3 +132,4 @@ export const console = {
     indent = StringSlice(indent, 2);
   },
 };
+tag(console, 'console');

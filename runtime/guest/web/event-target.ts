@@ -23,12 +23,22 @@ export let dispatch: (target: EventTarget, event: Event) => boolean;
 /** Whether anybody listens for the type. */
 export let hasListeners: (target: EventTarget, type: string) => boolean;
 
+/** What a method was called on: the global object, which Web IDL puts in for nothing at all, keeps its listeners in `scope`. */
+const receiver = (self: EventTarget | undefined | null): EventTarget =>
+  self === undefined || self === null || (self as object) === globalThis ? scope : self;
+
+/** What listeners see of a target. */
+const faceOf = (target: EventTarget): object => (target === scope ? globalThis : target);
+
 /** `EventTarget` of the DOM standard; the list of listeners is made by the first of them. */
 export class EventTarget {
   #listeners: Listener[] | null = null;
 
   static {
-    dispatch = (target, event) => target.#dispatch(event);
+    dispatch = (target, event) => {
+      control.trust(event, true);
+      return target.#dispatch(event);
+    };
     hasListeners = (target, type) => {
       const listeners = target.#listeners;
       if (listeners !== null) for (let i = 0; i < listeners.length; i++) if (listeners[i]?.type === type) return true;
@@ -39,28 +49,29 @@ export class EventTarget {
   addEventListener(type: string, callback: Callback | null, options?: Options): void {
     if (arguments.length < 2) throw new TypeError("Failed to execute 'addEventListener': 2 arguments required");
     const flags = typeof options === 'object' && options !== null ? options : { capture: !!options };
-    const { signal } = flags;
+    const capture = !!flags.capture;
+    const { once, passive, signal } = flags;
     if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
       throw new TypeError("Failed to execute 'addEventListener': the signal is not an AbortSignal");
     }
+    const self = receiver(this);
     if (callback === null || callback === undefined || signal?.aborted) return;
     if (typeof callback !== 'function' && typeof callback !== 'object') {
       throw new TypeError("Failed to execute 'addEventListener': the callback is neither a function nor an object");
     }
     const name = `${type}`;
-    const capture = !!flags.capture;
-    this.#listeners ??= [];
-    if (this.#find(name, callback, capture) >= 0) return;
-    const { once, passive } = flags;
-    append(this.#listeners, { type: name, callback, capture, once: !!once, passive: !!passive, removed: false });
-    signal?.addEventListener('abort', () => this.removeEventListener(name, callback, capture), { once: true });
+    self.#listeners ??= [];
+    if (self.#find(name, callback, capture) >= 0) return;
+    append(self.#listeners, { type: name, callback, capture, once: !!once, passive: !!passive, removed: false });
+    signal?.addEventListener('abort', () => self.removeEventListener(name, callback, capture), { once: true });
   }
 
   removeEventListener(type: string, callback: Callback | null, options?: Options): void {
     if (arguments.length < 2) throw new TypeError("Failed to execute 'removeEventListener': 2 arguments required");
     const capture = typeof options === 'object' && options !== null ? !!options.capture : !!options;
-    const at = this.#find(`${type}`, callback, capture);
-    if (at >= 0) this.#drop(at);
+    const self = receiver(this);
+    const at = self.#find(`${type}`, callback, capture);
+    if (at >= 0) self.#drop(at);
   }
 
   dispatchEvent(event: Event): boolean {
@@ -68,7 +79,8 @@ export class EventTarget {
       throw new TypeError("Failed to execute 'dispatchEvent': the argument is not an Event");
     }
     if (control.dispatching(event)) throw domError('The event is being dispatched', 'InvalidStateError');
-    return this.#dispatch(event);
+    control.trust(event, false);
+    return receiver(this).#dispatch(event);
   }
 
   #find(type: string, callback: Callback | null, capture: boolean): number {
@@ -91,14 +103,14 @@ export class EventTarget {
   }
 
   #dispatch(event: Event): boolean {
-    control.begin(event, this);
+    control.begin(event, faceOf(this));
     const { type } = event;
     const listeners = this.#listeners;
     if (listeners !== null) {
       // Those that are added meanwhile wait for the next event.
       const { length } = listeners;
       // At the target the capturing listeners go first.
-      for (let pass = 0; pass < 2; pass++) {
+      for (let pass = 0; pass < 2 && !control.held(event); pass++) {
         for (let i = 0; i < length && !control.stopped(event); i++) {
           const listener = listeners[i] as Listener;
           if (listener.type === type && listener.capture === (pass === 0)) this.#invoke(listener, event);
@@ -118,7 +130,7 @@ export class EventTarget {
     }
     control.listen(event, listener.passive);
     try {
-      if (typeof callback === 'function') ReflectApply(callback, this, [event]);
+      if (typeof callback === 'function') ReflectApply(callback, faceOf(this), [event]);
       else callback.handleEvent(event);
     } catch (error) {
       primitives().reportError(error);
@@ -127,3 +139,6 @@ export class EventTarget {
   }
 }
 tag(EventTarget.prototype, 'EventTarget');
+
+/** Stands for the global object, which is an EventTarget by its prototype alone. */
+export const scope = new EventTarget();

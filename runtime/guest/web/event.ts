@@ -7,16 +7,30 @@ interface EventControl {
   listen(event: Event, passive: boolean): void;
   end(event: Event): void;
   stopped(event: Event): boolean;
+  /** Whether nothing further down the path is to hear of it. */
+  held(event: Event): boolean;
+  trust(event: Event, trusted: boolean): void;
   dispatching(event: Event): boolean;
 }
 
 export let control: EventControl;
 
+/** Own and beyond the guest's reach, as Web IDL's [LegacyUnforgeable] says. */
+const TRUSTED: PropertyDescriptor & { __proto__: null } = {
+  __proto__: null,
+  get: function isTrusted(this: Event): boolean {
+    return wasTrusted(this);
+  },
+  enumerable: true,
+  configurable: false,
+};
+let wasTrusted: (event: Event) => boolean;
+
 /** `Event` of the DOM standard, without a tree: the path is the target alone. */
 export class Event {
-  readonly #type: string;
-  readonly #bubbles: boolean;
-  readonly #cancelable: boolean;
+  #type: string;
+  #bubbles: boolean;
+  #cancelable: boolean;
   readonly #composed: boolean;
   readonly #timeStamp = DateNow();
   #target: object | null = null;
@@ -25,6 +39,8 @@ export class Event {
   #stop = false;
   #stopNow = false;
   #passive = false;
+  #trusted = false;
+  declare readonly isTrusted: boolean;
 
   constructor(type: string, init?: EventInit) {
     if (arguments.length === 0) throw new TypeError("Failed to construct 'Event': 1 argument required");
@@ -32,6 +48,7 @@ export class Event {
     this.#bubbles = !!init?.bubbles;
     this.#cancelable = !!init?.cancelable;
     this.#composed = !!init?.composed;
+    ObjectDefineProperty(this, 'isTrusted', TRUSTED);
   }
 
   static {
@@ -47,8 +64,13 @@ export class Event {
         event.#stop = event.#stopNow = event.#passive = false;
       },
       stopped: (event) => event.#stopNow,
+      held: (event) => event.#stop,
+      trust(event, trusted) {
+        event.#trusted = trusted;
+      },
       dispatching: (event) => event.#current !== null,
     };
+    wasTrusted = (event) => event.#trusted;
   }
 
   get type(): string {
@@ -93,10 +115,18 @@ export class Event {
   get timeStamp(): number {
     return this.#timeStamp;
   }
-  get isTrusted(): boolean {
-    return false;
-  }
 
+  /** As documents once made events: sets it up again, unless it is being dispatched. */
+  initEvent(type: string, bubbles = false, cancelable = false): void {
+    if (arguments.length === 0) throw new TypeError("Failed to execute 'initEvent': 1 argument required");
+    const name = `${type}`;
+    if (this.#current !== null) return;
+    this.#type = name;
+    this.#bubbles = !!bubbles;
+    this.#cancelable = !!cancelable;
+    this.#target = null;
+    this.#trusted = this.#canceled = this.#stop = this.#stopNow = false;
+  }
   composedPath(): object[] {
     return this.#current === null ? [] : [this.#current];
   }
@@ -119,7 +149,7 @@ tag(Event.prototype, 'Event');
 
 /** `CustomEvent` of the DOM standard: an event that carries `detail`. */
 export class CustomEvent<T = unknown> extends Event {
-  readonly #detail: T | null;
+  #detail: T | null;
 
   constructor(type: string, init?: CustomEventInit<T>) {
     if (arguments.length === 0) throw new TypeError("Failed to construct 'CustomEvent': 1 argument required");
@@ -129,6 +159,14 @@ export class CustomEvent<T = unknown> extends Event {
 
   get detail(): T | null {
     return this.#detail;
+  }
+
+  /** `initEvent` with a detail. */
+  initCustomEvent(type: string, bubbles = false, cancelable = false, detail: T | null = null): void {
+    if (arguments.length === 0) throw new TypeError("Failed to execute 'initCustomEvent': 1 argument required");
+    const dispatching = control.dispatching(this);
+    super.initEvent(type, bubbles, cancelable);
+    if (!dispatching) this.#detail = detail;
   }
 }
 tag(CustomEvent.prototype, 'CustomEvent');

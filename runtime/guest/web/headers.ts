@@ -5,7 +5,9 @@ import {
   ObjectGetOwnPropertyDescriptor,
   ReflectApply,
   ReflectOwnKeys,
+  StringCharCodeAt,
 } from './intrinsics.ts';
+import { exposeInterface } from './lazy/members.ts';
 import { tag } from './lazy.ts';
 import { append } from './lists.ts';
 
@@ -16,11 +18,15 @@ export let viewHeaders: (list: Pair[], immutable: boolean) => Headers;
 /** The list behind a Headers object: not a copy. */
 export let listOf: (headers: Headers) => Pair[];
 
-/** Chars above U+00FF are refused by the checks that follow; here only the conversion of Web IDL. */
-const toText = (value: unknown): string => {
+/** The conversion of Web IDL to a ByteString. */
+function toText(value: unknown): string {
   if (typeof value === 'symbol') throw new TypeError('Cannot convert a Symbol to a header');
-  return `${value}`;
-};
+  const text = `${value}`;
+  for (let i = 0; i < text.length; i++) {
+    if (StringCharCodeAt(text, i) > 255) throw new TypeError('A header has a character above U+00FF');
+  }
+  return text;
+}
 
 /** `Headers` of the Fetch standard. */
 export class Headers {
@@ -123,10 +129,7 @@ export class Headers {
     }
     const iterator = (init as Partial<Iterable<unknown>>)[Symbol.iterator];
     if (iterator === undefined || iterator === null) {
-      for (const key of ReflectOwnKeys(init)) {
-        if (ObjectGetOwnPropertyDescriptor(init, key)?.enumerable)
-          this.append(key, (init as Record<PropertyKey, unknown>)[key]);
-      }
+      for (const [name, value] of readRecord(init)) this.append(name, value);
       return;
     }
     for (const pair of init as Iterable<unknown>) {
@@ -169,6 +172,17 @@ export class Headers {
   }
 }
 
+/** A record of Web IDL: all of it is converted before the first header is checked. */
+function readRecord(init: object): Pair[] {
+  const pairs: Pair[] = [];
+  for (const key of ReflectOwnKeys(init)) {
+    if (!ObjectGetOwnPropertyDescriptor(init, key)?.enumerable) continue;
+    const name = toText(key);
+    append(pairs, [name, toText((init as Record<PropertyKey, unknown>)[name])]);
+  }
+  return pairs;
+}
+
 /** What `entries`, `keys` and `values` answer: live, as Web IDL has it. */
 class HeadersIterator<T> extends Iterator<T> {
   readonly #step: () => IteratorResult<T>;
@@ -182,7 +196,7 @@ class HeadersIterator<T> extends Iterator<T> {
     return this.#step();
   }
 }
-tag(HeadersIterator.prototype, 'Headers Iterator');
+exposeInterface(HeadersIterator, 'Headers Iterator');
 ObjectDefineProperty(Headers.prototype, Symbol.iterator, {
   value: Headers.prototype.entries,
   writable: true,

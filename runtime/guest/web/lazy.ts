@@ -1,4 +1,4 @@
-import { ObjectDefineProperty } from './intrinsics.ts';
+import { ObjectDefineProperty, ObjectGetOwnPropertyDescriptor } from './intrinsics.ts';
 
 // Descriptors have no prototype: a `get` on Object.prototype would make them invalid.
 
@@ -31,22 +31,33 @@ export function defineClass(name: string, value: object): void {
 }
 
 /**
- * Defines globals whose module is evaluated at the first touch of any of them; each then becomes a plain property.
+ * Defines globals whose module is evaluated at the first touch of any of them; all of them then become plain properties.
  * Assigning before that replaces the one assigned, as with an ordinary global.
  */
 export function defineLazy(names: readonly string[], load: () => Readonly<Record<string, unknown>>): void {
+  const getters: (() => unknown)[] = [];
+  const settle = (): void => {
+    const values = load();
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as string;
+      // What the guest put in its place, or took away, stays so.
+      if (ObjectGetOwnPropertyDescriptor(globalThis, name)?.get !== getters[i]) continue;
+      const value = values[name];
+      defineGlobal(name, typeof value === 'function' ? named(name, value) : value);
+    }
+  };
   for (let i = 0; i < names.length; i++) {
     const name = names[i] as string;
+    const get = (): unknown => {
+      settle();
+      return load()[name];
+    };
+    getters[i] = get;
     ObjectDefineProperty(globalThis, name, {
       __proto__: null,
       enumerable: false,
       configurable: true,
-      get() {
-        const value = load()[name];
-        if (typeof value === 'function') named(name, value);
-        defineGlobal(name, value);
-        return value;
-      },
+      get,
       set(value) {
         defineGlobal(name, value);
       },

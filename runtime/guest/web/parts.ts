@@ -1,4 +1,5 @@
 import { shared } from 'shared:core';
+import { MapGet, MapSet } from './intrinsics.ts';
 import { primitives } from './runtime-hooks.ts';
 
 type Part = Readonly<Record<string, unknown>>;
@@ -12,14 +13,14 @@ declare const __evaluate: (
 const parts = new Map<string, Part>();
 
 /**
- * Evaluates a part of the web platform, at its first use: the host gives its text, so that an isolate holds nothing of
+ * Evaluates a part of the web platform or a module of Node, at its first use: the host gives its text, so that an isolate holds nothing of
  * what its plugin does not touch. (isolated-vm can give no cached code to an isolate that is running.)
  */
 export function loadPart(name: string): Part {
-  let part = parts.get(name);
+  let part = MapGet(parts, name);
   if (part === undefined) {
     part = __evaluate(primitives().source(name))(__kept, shared, loadPart);
-    parts.set(name, part);
+    MapSet(parts, name, part);
   }
   return part;
 }

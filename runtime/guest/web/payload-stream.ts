@@ -14,6 +14,18 @@ export function streamOf(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Ar
   }) as unknown as ReadableStream<Uint8Array>;
 }
 
+/** Two streams of one. Each gets chunks of its own, so that neither sees what the other does to them. */
+export function branch(stream: ReadableStream<Uint8Array>): [ReadableStream<Uint8Array>, ReadableStream<Uint8Array>] {
+  const [mine, theirs] = stream.tee();
+  return [mine, heavy.structuredClone().clonedStream(theirs)];
+}
+
+/** The rest of a stream in a new one; the old one is locked from then on. */
+export function passOn(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const { TransformStream } = heavy.streams();
+  return stream.pipeThrough(new TransformStream() as unknown as TransformStream<Uint8Array, Uint8Array>);
+}
+
 /** What is left of a body that was read as a whole: closed, and locked for good. */
 export function lockedStream(): ReadableStream<Uint8Array> {
   const stream = streamOf(new Uint8Array(0));

@@ -1,7 +1,7 @@
 import { heavy } from './heavy.ts';
 import { BytesSlice, JsonParse, PromiseReject, PromiseResolve, StringCharCodeAt, StringSlice } from './intrinsics.ts';
 import { decodeLatin1, encodeLatin1 } from './latin1.ts';
-import { collect, isDisturbed, lockedStream, streamOf } from './payload-stream.ts';
+import { branch, collect, isDisturbed, lockedStream, passOn, streamOf } from './payload-stream.ts';
 
 /** What the bridge gives and takes as a body. */
 export type BodyShape =
@@ -111,7 +111,7 @@ export async function readBytes(p: Payload): Promise<Uint8Array<ArrayBuffer>> {
 export function clonePayload(p: Payload): Payload {
   if (isUnusable(p)) throw usedError();
   if (p.stream !== null) {
-    const [mine, theirs] = p.stream.tee();
+    const [mine, theirs] = branch(p.stream);
     p.stream = mine;
     return { ...noPayload(), stream: theirs };
   }
@@ -129,7 +129,8 @@ export function movePayload(p: Payload): Payload {
   if (isUnusable(p)) throw usedError();
   const moved = { ...p };
   if (!isNone(p)) p.used = true;
-  if (p.stream !== null) p.stream = lockedStream();
+  // Somebody may hold the stream, as the body of the old one: it stays that.
+  if (p.stream !== null) moved.stream = passOn(p.stream);
   return moved;
 }
 

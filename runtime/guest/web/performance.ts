@@ -1,3 +1,4 @@
+import { EventTarget } from './event-target.ts';
 import { DateNow } from './intrinsics.ts';
 import { tag } from './lazy.ts';
 import { primitives } from './runtime-hooks.ts';
@@ -5,12 +6,13 @@ import { primitives } from './runtime-hooks.ts';
 const INTERNAL: unique symbol = Symbol('internal');
 
 /** `Performance` of High Resolution Time: milliseconds since the isolate was made. */
-export class Performance {
+export class Performance extends EventTarget {
   readonly #start = primitives().monotonic();
   readonly #origin = DateNow();
 
   constructor(token?: typeof INTERNAL) {
     if (token !== INTERNAL) throw new TypeError('Illegal constructor');
+    super();
   }
 
   get timeOrigin(): number {

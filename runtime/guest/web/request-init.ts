@@ -8,6 +8,8 @@ const DEFAULTS = {
   credentials: 'same-origin',
   destination: '',
   integrity: '',
+  isHistoryNavigation: false,
+  isReloadNavigation: false,
   keepalive: false,
   mode: 'cors',
   redirect: 'follow',
@@ -19,14 +21,6 @@ export type RequestOptions = Readonly<Record<keyof typeof DEFAULTS, string | boo
 
 export const defaultOptions: RequestOptions = DEFAULTS;
 export const OPTION_NAMES = Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[];
-
-/** The values that the standard allows for the members that have a list of them. */
-const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'],
-  credentials: ['omit', 'same-origin', 'include'],
-  mode: ['same-origin', 'no-cors', 'cors'],
-  redirect: ['follow', 'error', 'manual'],
-};
 
 const FORBIDDEN_METHODS = ['CONNECT', 'TRACE', 'TRACK'];
 /** Those that are made upper-case; any other keeps its case (so that `patch` is not PATCH, as in browsers). */
@@ -50,15 +44,13 @@ export function checkUrl(input: unknown): string {
   return url.href;
 }
 
+/** Members of an init that are looked at by a part of their own: most requests have none of them. */
+const CHECKED = [...OPTION_NAMES, 'duplex', 'priority'] as const;
+
 /** The members of an init over those of a base. @throws TypeError for values that the standard does not know. */
-export function readOptions(init: Record<string, unknown>, base: RequestOptions): RequestOptions {
-  let options = base;
-  for (const key of OPTION_NAMES) {
-    const given = init[key];
-    if (given === undefined || key === 'destination') continue;
-    const value = key === 'keepalive' ? !!given : `${given}`;
-    if (ALLOWED[key]?.includes(value as string) === false) throw new TypeError(`"${value}" is not a value for ${key}`);
-    options = { ...options, [key]: value };
+export function readOptions(init: Record<string, unknown>, base: RequestOptions, method: string): RequestOptions {
+  for (let i = 0; i < CHECKED.length; i++) {
+    if (init[CHECKED[i] as string] !== undefined) return heavy.requestOptions().readOptions(init, base, method);
   }
-  return options;
+  return base;
 }

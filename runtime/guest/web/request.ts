@@ -49,8 +49,8 @@ function makeState(input: unknown, init: RequestInit & { duplex?: string }): Req
   const from = requestState(input);
   const url = from?.url ?? checkUrl(input);
   if (init.window !== undefined && init.window !== null) throw new TypeError('`window` of a Request can only be null');
-  const options = readOptions(init as Record<string, unknown>, from?.options ?? defaultOptions);
   const method = init.method === undefined ? (from?.method ?? 'GET') : checkMethod(init.method);
+  const options = readOptions(init as Record<string, unknown>, from?.options ?? defaultOptions, method);
   const signal = init.signal === undefined ? (from === undefined ? null : signalOf(from)) : init.signal;
   if (signal !== null && !isAbortSignal(signal)) throw new TypeError('`signal` of a Request is not an AbortSignal');
   const list = init.headers === undefined ? copyOf(from) : listOf(new Headers(init.headers));

@@ -1,3 +1,4 @@
+import { bindContext } from './async-context.ts';
 import { domError } from './heavy.ts';
 import { MapDelete, MapGet, MapSet, MathMax, PromiseResolve, PromiseThen, ReflectApply } from './intrinsics.ts';
 import { primitives } from './runtime-hooks.ts';
@@ -100,13 +101,13 @@ export function count(): number {
 
 /** Runs `run` once in `ms` milliseconds (not clamped to 32 bits); answers how to take it back. */
 export function after(ms: number, run: () => void): () => void {
-  const timer = start(run, ms, false);
+  const timer = start(bindContext(run), ms, false);
   return () => stop(timer);
 }
 
 function callback(name: string, handler: unknown, args: unknown[]): () => void {
   if (typeof handler !== 'function') throw new TypeError(`${name}: the handler is not a function`);
-  return () => ReflectApply(handler, globalThis, args);
+  return bindContext(() => ReflectApply(handler, globalThis, args));
 }
 
 export function setTimeout(handler: unknown, delay: unknown = undefined, ...args: unknown[]): number {
@@ -130,9 +131,10 @@ const settled = PromiseResolve(undefined);
 
 export function queueMicrotask(task: () => unknown): void {
   if (typeof task !== 'function') throw new TypeError('queueMicrotask: the callback is not a function');
+  const run = bindContext(task);
   PromiseThen(settled, () => {
     try {
-      task();
+      run();
     } catch (error) {
       primitives().reportError(error);
     }

@@ -46,9 +46,14 @@ test.each<[string, string, unknown]>([
   ['single bytes', `new TextDecoder('windows-1252').decode(new Uint8Array([0x80, 0xe9]))`, '€é'],
   ['UTF-16', `new TextDecoder('utf-16be').decode(new Uint8Array([0, 65, 0xd8, 0x3d, 0xde, 0]))`, 'A😀'],
   [
-    'labels that are not known or not provided',
-    `['x-nope', 'shift_jis', 'gbk', 'replacement'].map(l => { try { new TextDecoder(l) } catch (e) { return e.name } })`,
-    Array(4).fill('RangeError'),
+    'multi-byte encodings, also in a stream',
+    `[new TextDecoder('shift_jis').decode(new Uint8Array([0x82, 0xa0])), new TextDecoder('gbk').decode(new Uint8Array([0xc4, 0xe3])), (d => d.decode(new Uint8Array([0xb0]), { stream: true }) + d.decode(new Uint8Array([0xa1])))(new TextDecoder('euc-kr'))]`,
+    ['あ', '你', '가'],
+  ],
+  [
+    'labels that are not known',
+    `['x-nope', 'replacement'].map(l => { try { new TextDecoder(l) } catch (e) { return e.name } })`,
+    Array(2).fill('RangeError'),
   ],
   [
     'streams',

@@ -53,6 +53,21 @@ describe('EventTarget', () => {
       1,
     ],
     [
+      'a capturing listener keeps it from the others',
+      `(t => { const seen = []; t.addEventListener('x', () => seen.push('late')); t.addEventListener('x', e => { seen.push('first'); e.stopPropagation() }, true); t.dispatchEvent(new Event('x')); return seen })(new EventTarget())`,
+      ['first'],
+    ],
+    [
+      'what the platform dispatches is trusted, and a guest cannot say so',
+      `await (async () => { const c = new AbortController(); let seen; c.signal.addEventListener('abort', e => { seen = e }); c.abort(); const own = new Event('x'); try { Object.defineProperty(own, 'isTrusted', { value: true }) } catch {} const first = seen.isTrusted; new EventTarget().dispatchEvent(seen); return [first, seen.isTrusted, own.isTrusted, Object.keys(own)] })()`,
+      [true, false, false, ['isTrusted']],
+    ],
+    [
+      'initEvent sets an event up again, but not while it is dispatched',
+      `(t => { const e = new Event('a'); e.initEvent('x', true, true); const before = [e.type, e.bubbles, e.cancelable]; t.addEventListener('x', () => e.initEvent('y')); t.dispatchEvent(e); const c = new CustomEvent('c'); c.initCustomEvent('d', false, false, 3); return [before, e.type, c.type, c.detail] })(new EventTarget())`,
+      [['x', true, true], 'x', 'd', 3],
+    ],
+    [
       'CustomEvent',
       `[new CustomEvent('x', { detail: { a: 1 } }).detail, new CustomEvent('x').detail, new CustomEvent('x') instanceof Event]`,
       [{ a: 1 }, null, true],

@@ -11,10 +11,10 @@ afterAll(() => isolates.close());
 const { run } = isolates;
 
 const CLASSES =
-  `AbortController AbortSignal Blob ByteLengthQueuingStrategy CountQueuingStrategy Crypto CustomEvent DOMException
-  Event EventTarget File FormData Headers Navigator Performance ReadableByteStreamController ReadableStream
+  `AbortController AbortSignal Blob ByteLengthQueuingStrategy CompressionStream CountQueuingStrategy Crypto CustomEvent
+  DOMException DecompressionStream ErrorEvent Event EventTarget File FileReader FormData Headers MessageChannel MessageEvent MessagePort Navigator Performance ProgressEvent PromiseRejectionEvent ReadableByteStreamController ReadableStream
   ReadableStreamBYOBReader ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader Request
-  Response TextDecoder TextDecoderStream TextEncoder TextEncoderStream TransformStream TransformStreamDefaultController URL
+  Response TextDecoder TextDecoderStream TextEncoder TextEncoderStream TransformStream TransformStreamDefaultController URL URLPattern
   URLSearchParams WritableStream WritableStreamDefaultController WritableStreamDefaultWriter`.split(/\s+/);
 const FUNCTIONS =
   `atob btoa clearInterval clearTimeout fetch queueMicrotask reportError setInterval setTimeout structuredClone`.split(
@@ -100,4 +100,14 @@ test('the prelude is ASCII without a source map, the same each time, and its cor
   expect(first).not.toContain('/work/');
   // What is heavy is a part: a jump in size is memory in every isolate.
   expect((JSON.parse(first) as { core: string }).core.length).toBeLessThan(64_000);
+});
+
+test('one touch makes all of a module, but nothing that a guest put in its place', async () => {
+  const code = `
+    const mine = () => 1; globalThis.URL = mine; delete globalThis.File;
+    Object.defineProperty(globalThis, 'TextEncoder', { get: () => mine, configurable: true });
+    new URLSearchParams(); new Blob(); new TextDecoder();
+    const plain = name => typeof Object.getOwnPropertyDescriptor(globalThis, name)?.value;
+    return [URL === mine, typeof File, TextEncoder === mine, plain('TextDecoderStream')]`;
+  expect(await run(code)).toEqual([true, 'undefined', true, 'function']);
 });

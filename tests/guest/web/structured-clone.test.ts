@@ -105,3 +105,56 @@ test('a failure leaves what was to be transferred', async () => {
   const code = `const b = new ArrayBuffer(8); try { structuredClone({ b, f() {} }, { transfer: [b] }) } catch (e) { return [e.name, b.byteLength] }`;
   expect(await run(code)).toEqual(['DataCloneError', 8]);
 });
+
+test.each<[string, string, unknown]>([
+  [
+    'a readable stream',
+    `const s = new ReadableStream({ start(c) { c.enqueue(chunk); c.close() } }); const m = structuredClone({ s }, { transfer: [s] }).s;
+     const got = []; for await (const each of m) got.push(each); return [s.locked, m !== s, got, got[0] !== chunk]`,
+    [true, true, [{ n: 1 }], true],
+  ],
+  [
+    'cancelling the moved one cancels the source',
+    `let why; const s = new ReadableStream({ cancel(reason) { why = reason } }); await structuredClone(s, { transfer: [s] }).cancel('enough'); return why`,
+    'enough',
+  ],
+  [
+    'a chunk that cannot be copied',
+    `let why; const s = new ReadableStream({ start(c) { c.enqueue(() => {}) }, cancel(reason) { why = reason.name } });
+     const name = await structuredClone(s, { transfer: [s] }).getReader().read().catch((e) => e.name); return [name, why]`,
+    ['DataCloneError', 'DataCloneError'],
+  ],
+  [
+    'a writable stream',
+    `const got = []; const s = new WritableStream({ write(c) { got.push(c) }, close() { got.push('closed') } });
+     const w = structuredClone(s, { transfer: [s] }).getWriter(); await w.write(chunk); await w.close(); return [s.locked, got, got[0] !== chunk]`,
+    [true, [{ n: 1 }, 'closed'], true],
+  ],
+  [
+    'an error of the sink reaches the moved one',
+    `const s = new WritableStream({ write() { throw new RangeError('full') } }); const w = structuredClone(s, { transfer: [s] }).getWriter();
+     w.write(1).catch(() => {}); return w.closed.catch((e) => e.name)`,
+    'RangeError',
+  ],
+  [
+    'a transform stream',
+    `const s = new TransformStream({ transform(c, t) { t.enqueue(c * 2) } }); const m = structuredClone(s, { transfer: [s] });
+     const w = m.writable.getWriter(); w.write(2); w.close(); const got = []; for await (const each of m.readable) got.push(each);
+     return [s.readable.locked, s.writable.locked, m instanceof TransformStream, got]`,
+    [true, true, true, [4]],
+  ],
+  [
+    'what is locked or not in the list stays where it is',
+    `const s = new ReadableStream(); const locked = new ReadableStream(); locked.getReader();
+     const refused = (v, transfer) => { try { structuredClone(v, { transfer }); return 'done' } catch (e) { return e.name } };
+     return [refused(s, []), refused(0, [locked]), refused(0, [s, s]), refused(0, [{}]), refused(0, [1]), s.locked]`,
+    ['DataCloneError', 'DataCloneError', 'DataCloneError', 'DataCloneError', 'TypeError', false],
+  ],
+  [
+    'an object that only looks like a stream',
+    `try { structuredClone(0, { transfer: [{ _readableStreamController: {} }] }) } catch (e) { return e.name }`,
+    'DataCloneError',
+  ],
+])('transfer of %s', async (_, code, expected) => {
+  expect(await run(`const chunk = { n: 1 }; ${code}`)).toEqual(expected);
+});

@@ -1,8 +1,9 @@
 import { copyBytes } from '../body-init.ts';
-import { tag } from '../lazy.ts';
+import { ArrayBufferIsView } from '../intrinsics.ts';
 import { loaded } from '../loaded.ts';
 import { streamOf } from '../payload-stream.ts';
 import { utf8Decode, utf8Encode } from './encoding.ts';
+import { exposeInterface } from './members.ts';
 
 const INTERNAL: unique symbol = Symbol('internal');
 
@@ -13,7 +14,8 @@ export let bytesOf: (value: object) => Uint8Array<ArrayBuffer> | null;
 
 /** A type as the File API takes it: printable ASCII in lower case, or nothing. */
 function cleanType(type: unknown): string {
-  const text = `${type ?? ''}`;
+  if (type === undefined) return '';
+  const text = `${type}`;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code < 0x20 || code > 0x7e) return '';
@@ -21,16 +23,38 @@ function cleanType(type: unknown): string {
   return text.toLowerCase();
 }
 
-function bytesOfPart(part: unknown, native: boolean): Uint8Array<ArrayBuffer> {
-  if (typeof part === 'object' && part !== null) {
-    const bytes = copyBytes(part) ?? bytesOf(part);
-    if (bytes !== null) return bytes;
+/** A part as Web IDL converts it: bytes stay what they are until all is converted, anything else is text. */
+function partOf(value: unknown): object | string {
+  if (typeof value === 'object' && value !== null) {
+    if (ArrayBufferIsView(value) || value instanceof ArrayBuffer || bytesOf(value) !== null) return value;
   }
-  const text = `${part}`;
-  return utf8Encode(native ? text.replace(/\r\n?|\n/g, '\n') : text);
+  return `${value}`;
 }
 
-function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+function bytesOfPart(part: object | string, native: boolean): Uint8Array<ArrayBuffer> {
+  if (typeof part === 'string') return utf8Encode(native ? part.replace(/\r\n?|\n/g, '\n') : part);
+  return bytesOf(part) ?? (copyBytes(part) as Uint8Array<ArrayBuffer>);
+}
+
+/** Converts a `sequence<BlobPart>` of Web IDL: each part as the iterator gives it. @throws TypeError when it is none */
+function partsOf(value: unknown): (object | string)[] {
+  const parts: (object | string)[] = [];
+  if (value === undefined) return parts;
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null || !(Symbol.iterator in value)) {
+    throw new TypeError("Failed to construct 'Blob': the parts are not a sequence");
+  }
+  for (const part of value as Iterable<unknown>) parts[parts.length] = partOf(part);
+  return parts;
+}
+
+/** A dictionary of Web IDL. @throws TypeError for a primitive */
+function dictionary<T extends object>(value: T | null | undefined): Partial<T> {
+  if (value === undefined || value === null) return {};
+  if (typeof value !== 'object' && typeof value !== 'function') throw new TypeError('The options are not an object');
+  return value;
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -45,26 +69,26 @@ export class Blob {
   #bytes: Uint8Array<ArrayBuffer>;
   #type: string;
 
-  constructor(parts?: unknown, options?: BlobPropertyBag | typeof INTERNAL, bytes?: Uint8Array<ArrayBuffer>) {
-    if (options === INTERNAL) {
-      this.#bytes = bytes as Uint8Array<ArrayBuffer>;
-      this.#type = parts as string;
+  // The rest keeps `Blob.length` at the 0 of Web IDL.
+  constructor(...args: [parts?: unknown, options?: unknown, token?: typeof INTERNAL]) {
+    if (args[2] === INTERNAL) {
+      this.#bytes = args[0] as Uint8Array<ArrayBuffer>;
+      this.#type = args[1] as string;
       return;
     }
-    if (parts !== undefined && (typeof parts !== 'object' || parts === null || !(Symbol.iterator in parts))) {
-      throw new TypeError("Failed to construct 'Blob': the parts are not a sequence");
-    }
-    const endings = options?.endings ?? 'transparent';
+    const parts = partsOf(args[0]);
+    const options = dictionary(args[1] as BlobPropertyBag | undefined);
+    const endings: string = options.endings === undefined ? 'transparent' : `${options.endings}`;
     if (endings !== 'transparent' && endings !== 'native') {
       throw new TypeError(`Failed to construct 'Blob': "${endings}" is not a line ending`);
     }
-    const all = [...((parts ?? []) as Iterable<unknown>)].map((part) => bytesOfPart(part, endings === 'native'));
-    this.#bytes = concat(all);
-    this.#type = cleanType(options?.type);
+    const { type } = options;
+    this.#type = cleanType(type);
+    this.#bytes = concat(parts.map((part) => bytesOfPart(part, endings === 'native')));
   }
 
   static {
-    blobOf = (bytes, type) => new Blob(cleanType(type), INTERNAL, bytes);
+    blobOf = (bytes, type) => new Blob(bytes, cleanType(type), INTERNAL);
     bytesOf = (value) => (#bytes in value ? (value as Blob).#bytes : null);
   }
 
@@ -76,8 +100,14 @@ export class Blob {
     return this.#type;
   }
 
-  slice(start = 0, end = this.size, type = ''): Blob {
-    return new Blob(cleanType(type), INTERNAL, this.#bytes.subarray(clampInt(start), clampInt(end)));
+  slice(
+    start: number | undefined = undefined,
+    end: number | undefined = undefined,
+    contentType: string | undefined = undefined,
+  ): Blob {
+    const from = start === undefined ? 0 : clampInt(start);
+    const to = end === undefined ? this.size : clampInt(end);
+    return new Blob(this.#bytes.subarray(from, to), cleanType(contentType), INTERNAL);
   }
 
   async arrayBuffer(): Promise<ArrayBuffer> {
@@ -97,12 +127,20 @@ export class Blob {
     return streamOf(this.#bytes.slice());
   }
 }
-tag(Blob.prototype, 'Blob');
+exposeInterface(Blob, 'Blob');
 
-/** A `long long` with [Clamp] of Web IDL, within what an index can be. */
+/** A `long long` with [Clamp] of Web IDL, within what an index can be: halves go to the even neighbour. */
 function clampInt(value: unknown): number {
-  const number = Number(value);
-  return Number.isNaN(number) ? 0 : Math.min(Math.max(Math.round(number), -(2 ** 53)), 2 ** 53);
+  const number = Math.min(Math.max(Number(value), -(2 ** 53)), 2 ** 53);
+  if (Number.isNaN(number)) return 0;
+  const rounded = Math.round(number);
+  return rounded - number === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
+
+/** A `long long` of Web IDL, as far as a number is exact. */
+function toInt(value: unknown): number {
+  const number = Math.trunc(Number(value));
+  return Number.isFinite(number) ? number + 0 : 0;
 }
 
 /** `File` of the File API. */
@@ -110,12 +148,12 @@ export class File extends Blob {
   readonly #name: string;
   readonly #lastModified: number;
 
-  constructor(parts: unknown, name: string, options?: FilePropertyBag) {
+  constructor(parts: unknown, name: string, ...[options]: [options?: FilePropertyBag]) {
     if (arguments.length < 2) throw new TypeError("Failed to construct 'File': 2 arguments required");
     super(parts, options);
     this.#name = `${name}`.toWellFormed();
-    const modified = options?.lastModified;
-    this.#lastModified = modified === undefined ? Date.now() : Math.trunc(Number(modified)) || 0;
+    const { lastModified } = dictionary(options);
+    this.#lastModified = lastModified === undefined ? Date.now() : toInt(lastModified);
   }
 
   get name(): string {
@@ -126,6 +164,6 @@ export class File extends Blob {
     return this.#lastModified;
   }
 }
-tag(File.prototype, 'File');
+exposeInterface(File, 'File');
 
 loaded.blob = { bytesOf };

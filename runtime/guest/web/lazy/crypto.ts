@@ -1,7 +1,7 @@
-import { domError } from '../heavy.ts';
+import { domError, heavy } from '../heavy.ts';
 import { ArrayBufferIsView, Bytes, MathMin, StringCharCodeAt, TypedArrayTag } from '../intrinsics.ts';
-import { tag } from '../lazy.ts';
 import { primitives } from '../runtime-hooks.ts';
+import { exposeInterface } from './members.ts';
 
 const INTERNAL: unique symbol = Symbol('internal');
 /** Bytes that one call may ask for (Web Cryptography 10.1.1). */
@@ -42,20 +42,34 @@ for (let i = 0; i < 256; i++) HEX[i] = (i + 256).toString(16).slice(1);
 /** Where the hyphens of a UUID stand, by byte. */
 const HYPHEN_BEFORE = 0b0000_0101_0101_0000;
 
-/** `Crypto` of the Web Cryptography API; `subtle` is not part of it yet. */
+/** @throws TypeError for anything else: methods that were taken off their object do not work, as Web IDL has it */
+function demandCrypto(self: unknown): void {
+  if (!(self instanceof Crypto)) throw new TypeError('Illegal invocation');
+}
+
+/** `Crypto` of the Web Cryptography API. */
 export class Crypto {
-  constructor(token?: typeof INTERNAL) {
-    if (token !== INTERNAL) throw new TypeError('Illegal constructor');
+  constructor(...given: readonly unknown[]) {
+    if (given[0] !== INTERNAL) throw new TypeError('Illegal constructor');
+  }
+
+  /** What needs a key, or takes its time: done by the process that holds the isolate (subtle.ts). */
+  get subtle(): SubtleCrypto {
+    demandCrypto(this);
+    return heavy.subtle().subtle as unknown as SubtleCrypto;
   }
 
   /** Fills an integer array (at most 65,536 bytes) with strong random values. */
   getRandomValues<T extends ArrayBufferView>(array: T): T {
+    demandCrypto(this);
+    if (arguments.length === 0) throw new TypeError("Failed to execute 'getRandomValues': 1 argument required");
     const kind = TypedArrayTag(array);
     if (!ArrayBufferIsView(array) || !INTEGERS.includes(` ${kind} `)) {
       throw domError('The array is not an integer typed array', 'TypeMismatchError');
     }
     if (array.byteLength > MAX_BYTES) {
-      throw domError(`${array.byteLength} bytes are more than the ${MAX_BYTES} of one call`, 'QuotaExceededError');
+      const { QuotaExceededError } = heavy.domException();
+      throw new QuotaExceededError(`${array.byteLength} bytes are more than the ${MAX_BYTES} of one call`);
     }
     fill(new Bytes(array.buffer as ArrayBuffer, array.byteOffset, array.byteLength));
     return array;
@@ -63,6 +77,7 @@ export class Crypto {
 
   /** A random UUID (version 4, RFC 9562). */
   randomUUID(): string {
+    demandCrypto(this);
     let uuid = '';
     for (let i = 0; i < 16; i++) {
       let byte = nextByte();
@@ -73,6 +88,6 @@ export class Crypto {
     return uuid;
   }
 }
-tag(Crypto.prototype, 'Crypto');
+exposeInterface(Crypto, 'Crypto');
 
 export const crypto = new Crypto(INTERNAL);

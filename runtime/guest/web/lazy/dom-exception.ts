@@ -1,5 +1,5 @@
 import { ObjectDefineProperty } from '../intrinsics.ts';
-import { tag } from '../lazy.ts';
+import { exposeInterface } from './members.ts';
 
 /** Names by legacy code (the first is code 1), each with its constant; three lost their code (Web IDL 2.8.1). */
 const CODES: readonly (readonly [constant: string, name: string])[] = [
@@ -64,9 +64,30 @@ export class DOMException extends Error {
   }
 }
 
-tag(DOMException.prototype, 'DOMException');
+exposeInterface(DOMException, 'DOMException');
 for (const [index, [constant]] of CODES.entries()) {
   const descriptor = { value: index + 1, enumerable: true };
   ObjectDefineProperty(DOMException, constant, descriptor);
   ObjectDefineProperty(DOMException.prototype, constant, descriptor);
 }
+
+/** `QuotaExceededError` of Web IDL: how much there is, and how much was asked for, where that is known. */
+export class QuotaExceededError extends DOMException {
+  readonly #quota: number | null;
+  readonly #requested: number | null;
+
+  constructor(message = '', { quota, requested }: { quota?: number; requested?: number } = {}) {
+    super(message, 'QuotaExceededError');
+    this.#quota = quota ?? null;
+    this.#requested = requested ?? null;
+  }
+
+  get quota(): number | null {
+    return this.#quota;
+  }
+
+  get requested(): number | null {
+    return this.#requested;
+  }
+}
+exposeInterface(QuotaExceededError, 'QuotaExceededError');

@@ -1,6 +1,6 @@
-import { tag } from '../lazy.ts';
 import { loaded } from '../loaded.ts';
 import { Blob, File } from './blob.ts';
+import { exposeInterface } from './members.ts';
 
 type FormValue = string | File;
 type Entry = [name: string, value: FormValue];
@@ -91,7 +91,7 @@ export class FormData {
     return this.entries();
   }
 }
-tag(FormData.prototype, 'FormData');
+exposeInterface(FormData, 'FormData');
 
 loaded.formData = {
   isFormData: (value): value is globalThis.FormData => entriesOf(value) !== null,

@@ -78,6 +78,7 @@ export function parseForm(
 
 function parseParts(bytes: Uint8Array<ArrayBuffer>, boundary: string): FormData {
   const form = new FormData();
+  if (bytes.length === 0) throw new TypeError('It has not even an end');
   const limits = { boundary, maxFileSize: bytes.length, maxTotalSize: bytes.length, maxParts: MAX_PARTS };
   for (const part of parseMultipart(bytes, limits)) {
     if (part.name === undefined || part.name === null) throw new TypeError('A part has no name');

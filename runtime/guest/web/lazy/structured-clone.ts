@@ -1,5 +1,7 @@
+import { loaded } from '../loaded.ts';
 import { blobOf, bytesOf, File } from './blob.ts';
 import { DOMException } from './dom-exception.ts';
+import { isByteStream, type Moving, prepareMove, wrapReadable } from './transfer.ts';
 
 const tagOf = Object.prototype.toString;
 
@@ -36,10 +38,10 @@ const PROBES: Readonly<Record<string, Probe>> = {
 
 /** Objects of the language and the platform that have no serialized form. */
 const UNCLONEABLE = new Set(
-  `AbortController AbortSignal AsyncGenerator Event EventTarget FinalizationRegistry FormData Generator Headers Promise
-  ReadableStream Request Response TransformStream URL URLSearchParams WeakMap WeakRef WeakSet WritableStream`.split(
-    /\s+/,
-  ),
+  `AbortController AbortSignal AsyncGenerator CompressionStream CustomEvent DecompressionStream ErrorEvent Event EventTarget
+  FinalizationRegistry FormData Generator Headers MessageChannel MessageEvent MessagePort Performance Promise
+  PromiseRejectionEvent ReadableStream Request Response TransformStream URL URLPattern URLSearchParams WeakMap WeakRef
+  WeakSet WritableStream`.split(/\s+/),
 );
 
 const ERRORS: Readonly<Record<string, ErrorConstructor>> = {
@@ -133,6 +135,8 @@ function cloneObject(value: object, memory: Memory): object {
   if (ArrayBuffer.isView(value)) return cloneView(value, memory);
   const bytes = bytesOf(value);
   if (bytes !== null) return cloneBlob(value as Blob, bytes);
+  const key = loaded.cryptoKey?.copyOf(value) ?? null;
+  if (key !== null) return key;
   const kind = kindOf(value);
   const leaf = cloneLeaf(value, kind);
   if (leaf !== undefined) return leaf;
@@ -158,17 +162,51 @@ function cloneObject(value: object, memory: Memory): object {
   return copy;
 }
 
-/** The buffers to move rather than copy; the others that may be transferred in a browser do not exist here. */
-function transferList(transfer: Iterable<unknown>): Set<ArrayBuffer> {
+/** What is moved rather than copied: buffers, and ports and streams with what takes their place. */
+interface Transfer {
+  readonly buffers: Set<ArrayBuffer>;
+  readonly moves: Map<object, Moving>;
+}
+
+function readTransfer(list: Iterable<unknown>, memory: Memory): Transfer {
   const buffers = new Set<ArrayBuffer>();
-  for (const each of transfer) {
-    const isBuffer = typeof each === 'object' && each !== null && hasSlot(each, PROBES.ArrayBuffer as Probe);
-    if (!isBuffer) refuse('A value in the transfer list');
-    const buffer = each as ArrayBuffer;
-    if (buffer.detached || buffers.has(buffer)) refuse('A detached or repeated ArrayBuffer in the transfer list');
-    buffers.add(buffer);
+  const moves = new Map<object, Moving>();
+  for (const each of list) {
+    if (typeof each !== 'object' || each === null) throw new TypeError('What is transferred is not an object');
+    if (hasSlot(each, PROBES.ArrayBuffer as Probe)) {
+      const buffer = each as ArrayBuffer;
+      if (buffer.detached || buffers.has(buffer)) refuse('A detached or repeated ArrayBuffer in the transfer list');
+      buffers.add(buffer);
+      continue;
+    }
+    const moving = moves.has(each) ? null : prepareMove(each, (value) => clone(value, new Map()));
+    if (moving === null) return refuse('A value in the transfer list');
+    moves.set(each, moving);
+    memory.set(each, moving.made);
   }
-  return buffers;
+  return { buffers, moves };
+}
+
+/**
+ * A copy of a value for somebody else, with what is moved to them; `ports` are the ports among that, in their order.
+ *
+ * @throws DOMException DataCloneError; what was to be moved stays where it is, unless it is itself the reason
+ */
+export function cloneMessage(value: unknown, list: Iterable<unknown>): { value: unknown; ports: object[] } {
+  const memory: Memory = new Map();
+  const { buffers, moves } = readTransfer(list, memory);
+  const copy = clone(value, memory);
+  // Moved last: an error before leaves them where they were.
+  for (const buffer of buffers) {
+    if (buffer.detached) refuse('A detached ArrayBuffer in the transfer list');
+    buffer.transfer();
+  }
+  const ports: object[] = [];
+  for (const { made, commit } of moves.values()) {
+    if (!commit()) refuse('A locked or detached object in the transfer list');
+    if (loaded.messagePort?.isPort(made)) ports.push(made);
+  }
+  return { value: copy, ports };
 }
 
 /**
@@ -179,10 +217,10 @@ function transferList(transfer: Iterable<unknown>): Set<ArrayBuffer> {
  */
 export function structuredClone(value: unknown, options?: { transfer?: Iterable<unknown> }): unknown {
   if (arguments.length === 0) throw new TypeError("Failed to execute 'structuredClone': 1 argument required");
-  const transfer = transferList(options?.transfer ?? []);
-  const memory: Memory = new Map();
-  const copy = clone(value, memory);
-  // Detached last: an error before leaves them where they were.
-  for (const buffer of transfer) buffer.transfer();
-  return copy;
+  return cloneMessage(value, options?.transfer ?? []).value;
+}
+
+/** The rest of a stream whose chunks are copied as they pass; one of bytes is that already, as `tee` makes it. */
+export function clonedStream(stream: ReadableStream): ReadableStream {
+  return isByteStream(stream) ? stream : wrapReadable(stream, (chunk) => clone(chunk, new Map()));
 }
