@@ -137,16 +137,19 @@ declare module 'timers' {
     [Symbol.dispose](): void;
   }
   export class Immediate extends Timeout {}
+  export function setTimeout(callback: (_: void) => void, ms?: number): Timeout;
   export function setTimeout<Args extends unknown[]>(
     callback: (...args: Args) => void,
     ms?: number,
     ...args: Args
   ): Timeout;
+  export function setInterval(callback: (_: void) => void, ms?: number): Timeout;
   export function setInterval<Args extends unknown[]>(
     callback: (...args: Args) => void,
     ms?: number,
     ...args: Args
   ): Timeout;
+  export function setImmediate(callback: (_: void) => void): Immediate;
   export function setImmediate<Args extends unknown[]>(callback: (...args: Args) => void, ...args: Args): Immediate;
   export function clearTimeout(timer?: Timeout | number | null): void;
   export function clearInterval(timer?: Timeout | number | null): void;

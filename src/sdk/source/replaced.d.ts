@@ -68,6 +68,7 @@ declare function dispatchEvent(event: Event): boolean;
  * Calls `callback` once, in `ms` milliseconds. While one is pending the plugin stays awake. For what has to outlast a
  * reload, use `streamspace.scheduler`.
  */
+declare function setTimeout(callback: (_: void) => void, ms?: number): number;
 declare function setTimeout<Args extends unknown[]>(
   callback: (...args: Args) => void,
   ms?: number,
@@ -75,6 +76,7 @@ declare function setTimeout<Args extends unknown[]>(
 ): number;
 
 /** Calls `callback` every `ms` milliseconds. It keeps the plugin awake for good: prefer `streamspace.scheduler.every`. */
+declare function setInterval(callback: (_: void) => void, ms?: number): number;
 declare function setInterval<Args extends unknown[]>(
   callback: (...args: Args) => void,
   ms?: number,

@@ -2758,6 +2758,8 @@ declare function queueMicrotask(callback: VoidFunction): void;
 declare function reportError(e: any): void;
 
 /** Calls `callback` every `ms` milliseconds. It keeps the plugin awake for good: prefer `streamspace.scheduler.every`. */
+declare function setInterval(callback: (_: void) => void, ms?: number): number;
+
 declare function setInterval<Args extends unknown[]>(
   callback: (...args: Args) => void,
   ms?: number,
@@ -2768,6 +2770,8 @@ declare function setInterval<Args extends unknown[]>(
  * Calls `callback` once, in `ms` milliseconds. While one is pending the plugin stays awake. For what has to outlast a
  * reload, use `streamspace.scheduler`.
  */
+declare function setTimeout(callback: (_: void) => void, ms?: number): number;
+
 declare function setTimeout<Args extends unknown[]>(
   callback: (...args: Args) => void,
   ms?: number,

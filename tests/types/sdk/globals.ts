@@ -6,6 +6,8 @@ expectType<Same<typeof self, typeof globalThis>>(true);
 expectType<Same<typeof navigator.userAgent, string>>(true);
 expectType<Same<ReturnType<typeof performance.now>, number>>(true);
 
+void new Promise((resolve) => setTimeout(resolve, 5));
+void new Promise<void>((resolve) => setTimeout(resolve));
 const timer: number = setTimeout((name: string, times: number) => name.repeat(times), 5, 'Ada', 2);
 clearTimeout(timer);
 // @ts-expect-error the arguments are those of the callback
