@@ -70,16 +70,22 @@ test('slow work never has all threads, and a quick one overtakes it', async () =
   expect(began.at(-1)).toBe('slow 3-0');
 });
 
-test('what waits is bounded, by number and by bytes, for each isolate alone', () => {
+/** What was put off with `setImmediate` is done. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('what waits is bounded, by number and by bytes, for each isolate alone; a refusal comes later', async () => {
   const { add, replies } = scene();
   const half = CRYPTO_LIMITS.waitingBytes / 2;
   add(1, 'a', { bytes: half });
   add(1, 'b', { bytes: half });
   add(1, 'c', { bytes: 1 });
   add(2, 'd', { bytes: half });
+  expect(replies).toEqual([]);
+  await turn();
   expect(replies).toEqual(['c refused']);
   // One has the last thread, the others wait.
   for (let at = 0; at <= CRYPTO_LIMITS.waiting + 1; at += 1) add(3, `${at}`);
+  await turn();
   expect(replies.at(-1)).toBe(`${CRYPTO_LIMITS.waiting + 1} refused`);
   expect(replies).toHaveLength(2);
 });

@@ -39,7 +39,9 @@ export class Turns {
   add(isolate: number, work: Work, done: Done): void {
     const line = this.#lines.get(isolate) ?? new Line();
     if (line.waiting >= CRYPTO_LIMITS.waiting || line.bytes + work.bytes > CRYPTO_LIMITS.waitingBytes) {
-      done(failure(new Refusal('OperationError', 'Too many operations wait: await some of them first')), 0);
+      const refusal = failure(new Refusal('OperationError', 'Too many operations wait: await some of them first'));
+      // Not now: a guest that asks again whenever it is refused would be entered inside of its own answer, ever deeper.
+      setImmediate(done, refusal, 0);
       return;
     }
     this.#lines.set(isolate, line);
