@@ -35,6 +35,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 const REFILL_AFTER_MS = 20;
 /** Bytes of text moved through isolates after which their external strings are collected (DESIGN 6, last point). */
 const COLLECT_AFTER_BYTES = 64 * 1024 * 1024;
+/** Isolates entered after which their answers are written: the core begins on them while the host goes on. */
+const FLUSH_ENTRIES = 8;
 /** Isolates that went, after which what they leave is collected: V8 does not see that its small handles hold much. */
 const COLLECT_AFTER_ISOLATES = 50;
 
@@ -93,7 +95,12 @@ export class Isolates {
 
   /** Delivers what one read of the socket brought: each isolate is entered once for all of it. */
   flush(): void {
-    for (const isolate of this.#touched) isolate.flush();
+    let entered = 0;
+    for (const isolate of this.#touched) {
+      isolate.flush();
+      entered += 1;
+      if (entered % FLUSH_ENTRIES === 0) this.#channel.flush();
+    }
     this.#touched.clear();
     this.#around.blackBox.leave();
     this.#channel.flush();

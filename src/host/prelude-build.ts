@@ -207,6 +207,8 @@ async function buildPart(entry: string, names: ReadonlyMap<string, string>, shar
       resolveDir: here,
     },
     globalName: '__part',
+    // Functions of Node tell their names: `assert` says in its errors which of them threw.
+    keepNames: isNode,
     ...(AWAITING.has(entry) ? { supported: KEEPS_CONTEXT } : {}),
     // whatwg-url asks it for a getter that nothing calls; guests have none.
     define: { SharedArrayBuffer: 'ArrayBuffer' },

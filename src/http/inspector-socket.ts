@@ -36,6 +36,8 @@ export interface InspectorSocket {
 export function createInspectorSocket({ auth, log, lifecycle, inspections }: InspectorSocketDeps): InspectorSocket {
   return {
     handle(request, server) {
+      // It is asked about every request: what is cheapest comes first.
+      if (!request.url.includes('/inspector')) return null;
       if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') return null;
       const { pathname } = new URL(request.url);
       const [, id] = PATH.exec(pathname) ?? [];
