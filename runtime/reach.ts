@@ -13,6 +13,7 @@ const TYPE = 0o170000;
 const PIPE = 0o010000;
 
 // At once: what this process opens later for itself cannot be told from what it was given.
+// (So nothing that is imported before may open a file: `node:util` has Node open /dev/null.)
 const inherited = inheritsDescriptors();
 
 /** Tries what a guest that broke out of V8 would try; true means that it got through. */
