@@ -153,7 +153,10 @@ export class GuestIsolate {
       this.#reportedCpu = cpu;
       return [this.id, spent, this.#heapBytes, this.#timerPending];
     }
+    // It waits for what runs there unasked, a finalizer say: when that never ends, this is who is to blame.
+    this.#around.blackBox.enter(this.id);
     const heap = isolate.getHeapStatisticsSync();
+    this.#around.blackBox.leave();
     this.#heapBytes = heap.used_heap_size + heap.externally_allocated_size;
     // Reading the heap is counted too, and is no sign of life.
     this.#reportedCpu = isolate.cpuTime;

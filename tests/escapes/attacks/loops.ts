@@ -97,6 +97,19 @@ export const LOOPS: readonly Attack[] = [
     stops: ['cpu', 'process', 'memory', 'nothing', 'refused'],
   },
   {
+    name: 'a loop in a finalizer, when no call is under way',
+    adversary: '1',
+    place: 'first call',
+    setup: 'const registry = new FinalizationRegistry(() => { for (;;); });',
+    code: `
+      for (let at = 0; at < 1_000; at += 1) registry.register({ at }, at);
+      for (let at = 0; at < 400; at += 1) kept[0] = new Array(10_000).fill(at);
+      setTimeout(() => { kept[0] = new Array(1_000_000).fill(0); }, 300);
+      await new Promise((done) => setTimeout(done, 1_500));
+      return 'collected';`,
+    stops: ['process', 'nothing'],
+  },
+  {
     name: 'a stack trace without a limit',
     adversary: '15',
     place: 'proven handler',
