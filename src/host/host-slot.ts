@@ -1,8 +1,9 @@
 import type { LoadHead } from '../../runtime/protocol/messages.ts';
 import type { Log } from '../log.ts';
 import type { Guest } from './guest.ts';
-import { type HostOptions, hostGone, type IsolateHost } from './isolate-host.ts';
+import type { HostOptions, IsolateHost } from './isolate-host.ts';
 import { HOST_LIMITS } from './limits.ts';
+import { hostGone } from './load-refused.ts';
 
 type IsolateHostExit = HostOptions['onExit'];
 

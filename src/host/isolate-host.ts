@@ -1,43 +1,20 @@
-import { type Static, Type } from '@sinclair/typebox';
 import type { Subprocess } from 'bun';
 import type { Frame } from '../../runtime/protocol/frame.ts';
 import { type GoneReason, KIND, type LoadHead } from '../../runtime/protocol/messages.ts';
-import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Log } from '../log.ts';
 import { BlackBoxFile } from './black-box.ts';
 import { type HostChannel, openChannel } from './channel.ts';
 import { confine, type HostFiles, type Layer, type Locks } from './confinement.ts';
-import { decodeGuestError, decoder } from './decode.ts';
+import { decodeGuestError } from './decode.ts';
 import { FloodWatch } from './flood-watch.ts';
 import { Guest, type GuestEvents, type Verdict } from './guest.ts';
+import { decodeGone, decodePong, decodeReady, type HostReady } from './host-messages.ts';
+import { forwardOutput } from './host-output.ts';
 import { Inspection } from './inspection.ts';
 import { HOST_LIMITS, PLUGIN_LIMITS } from './limits.ts';
+import { hostGone, LoadRefused } from './load-refused.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { innermost, residentBytes } from './resident-memory.ts';
-
-const Reach = Type.Object({
-  env: Type.Boolean(),
-  files: Type.Boolean(),
-  sockets: Type.Boolean(),
-  processes: Type.Boolean(),
-  parent: Type.Boolean(),
-  descriptors: Type.Boolean(),
-});
-const ShortText = Type.String({ maxLength: 100 });
-const Ready = Type.Object({ node: ShortText, v8: ShortText, pid: Type.Integer(), reach: Reach });
-const decodeReady = decoder(Ready);
-const decodePong = decoder(
-  Type.Object({
-    rss: Type.Number({ minimum: 0 }),
-    isolates: Type.Array(Type.Tuple([Type.Integer(), Type.Number(), Type.Number(), Type.Boolean()]), {
-      maxItems: 10_000,
-    }),
-  }),
-);
-const GONE_REASONS = ['cpu', 'memory', 'protocol', 'catastrophic', 'disposed', 'load'] as const;
-const decodeGone = decoder(
-  Type.Object({ reason: Type.Union(GONE_REASONS.map((reason) => Type.Literal(reason))), error: Type.Unknown() }),
-);
 
 export interface HostOptions {
   readonly files: HostFiles;
@@ -72,7 +49,7 @@ const FROM_OUTSIDE: ReadonlySet<number> = new Set([1, 2, 9, 15]);
 /** One Node child and the isolates in it. */
 export class IsolateHost {
   readonly layer: Layer;
-  readonly ready: Static<typeof Ready>;
+  readonly ready: HostReady;
   /** Bytes in memory, as the core sees it. */
   rss = 0;
   /** The name of the slot that it stands in. */
@@ -103,7 +80,7 @@ export class IsolateHost {
     child: Subprocess,
     blackBox: BlackBoxFile,
     channel: HostChannel,
-    ready: Static<typeof Ready>,
+    ready: HostReady,
     guests: Map<number, Guest>,
   ) {
     this.layer = options.layer;
@@ -148,7 +125,7 @@ export class IsolateHost {
     forwardOutput(child.stderr, log);
 
     let host: IsolateHost | null = null;
-    const started = Promise.withResolvers<Static<typeof Ready>>();
+    const started = Promise.withResolvers<HostReady>();
     const timer = setTimeout(
       () => started.reject(new Error('the isolate host was not ready in time')),
       HOST_LIMITS.startMs,
@@ -373,36 +350,5 @@ export class IsolateHost {
       reason,
       guests.some(({ id }) => blamed.includes(id)),
     );
-  }
-}
-
-export function hostGone(reason: string): CodedError {
-  return new CodedError('plugin_unavailable', `The isolate host is gone: ${reason}`, { retryAfter: 1 });
-}
-
-/** The isolate could not be made, or the bundle's top level threw. */
-export class LoadRefused extends Error {
-  readonly reason: GoneReason;
-  readonly guest: ReturnType<typeof decodeGuestError> | null;
-  constructor(reason: GoneReason, message: string, guest: ReturnType<typeof decodeGuestError> | null) {
-    super(message);
-    this.name = 'LoadRefused';
-    this.reason = reason;
-    this.guest = guest;
-  }
-}
-
-/** What the child prints is a sign of trouble: it goes to the log, cut and by the line. */
-async function forwardOutput(stream: ReadableStream<Uint8Array>, log: Log): Promise<void> {
-  const decoder = new TextDecoder();
-  let [from, lines] = [performance.now(), 0];
-  for await (const chunk of stream) {
-    if (performance.now() - from > 60_000) [from, lines] = [performance.now(), 0];
-    lines += 1;
-    if (lines > HOST_LIMITS.outputPerMinute) continue;
-    const text = decoder.decode(chunk, { stream: true }).slice(0, 8_192).trim();
-    if (text !== '') log.warn({ output: text }, 'isolate host');
-    if (lines === HOST_LIMITS.outputPerMinute)
-      log.warn('the isolate host goes on printing: the rest of the minute is dropped');
   }
 }

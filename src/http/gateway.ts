@@ -1,5 +1,3 @@
-import { Type } from '@sinclair/typebox';
-import { CHANNEL_LIMITS } from '../../runtime/protocol/limits.ts';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { RouteRegistration } from '../../sandbox-apis/_kit/registrations.ts';
 import { RESERVED_SEGMENTS } from '../../sandbox-apis/api/broker.ts';
@@ -7,7 +5,6 @@ import { clientIp, type PeerSource } from '../auth/client-ip.ts';
 import { isSafeMethod } from '../auth/csrf.ts';
 import { demand, demandAdmin, type Principal } from '../auth/principal.ts';
 import type { Auth } from '../auth/service.ts';
-import { decoder } from '../host/decode.ts';
 import { GuestFailure, type InvokeAnswer } from '../host/guest.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
@@ -18,10 +15,11 @@ import type { Lifecycle } from '../plugins/lifecycle.ts';
 import type { Plugin } from '../plugins/plugin.ts';
 import type { RegistrationSet } from '../plugins/registrations.ts';
 import { checkRequest } from '../plugins/route-checks.ts';
-import { readLimited, tooLarge } from './json-body.ts';
-import { requestHeaders, responseHeaders } from './plugin-headers.ts';
+import { answerHead, type LimitHeaders, withLimits } from './answer-head.ts';
+import { requestHeaders } from './plugin-headers.ts';
 import { problemResponse } from './problem.ts';
 import { quotaHeaders, RateWindows } from './rate-windows.ts';
+import { NO_BODY, type RequestBody, readBody } from './request-body.ts';
 
 export interface GatewayDeps {
   readonly lifecycle: Lifecycle;
@@ -33,24 +31,8 @@ export interface GatewayDeps {
   readonly trustProxy: number;
 }
 
-/** Bytes of a request body that are read before the handler runs; a longer one, or one of unknown length, is streamed. */
-const INLINE_REQUEST_BYTES = CHANNEL_LIMITS.inlineBodyBytes;
-/** Bytes of a request body in all. */
-const MAX_REQUEST_BYTES = 1024 * 1024 * 1024;
-
 const PREFIX = '/api/plugins/';
 const ROUTE = '/api/plugins/:id/*';
-const HeaderName = Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$" });
-/** No CR, LF or NUL (RFC 9110, 5.5). */
-const HeaderValue = Type.String({ maxLength: 16_384, pattern: '^[^\\u0000\\r\\n]*$' });
-const decodeHead = decoder(
-  Type.Object({
-    s: Type.Integer({ minimum: 200, maximum: 599 }),
-    h: Type.Array(Type.Tuple([HeaderName, HeaderValue]), { maxItems: 200 }),
-    stream: Type.Optional(Type.Integer({ minimum: 1, maximum: 0xffff_ffff })),
-    length: Type.Optional(Type.Integer({ minimum: 0 })),
-  }),
-);
 /** Statuses whose answer has no body (RFC 9110). */
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
@@ -270,48 +252,6 @@ function limitOf({ limits: { responseBytes: max } }: Instance): (count: number) 
   };
 }
 
-/** What an endpoint with a rate limit adds to each answer. */
-type LimitHeaders = Readonly<Record<'ratelimit-policy' | 'ratelimit', string>>;
-
-/** Status and headers of an answer, checked and filtered. */
-interface AnswerHead {
-  readonly init: { readonly status: number; readonly headers: Headers };
-  /** The same with the headers of a rate limit, written anew for each answer (a Response copies them). */
-  limited: Headers | null;
-  /** Id of the stream that is the body. */
-  readonly stream: number | null;
-}
-
-/** Heads that were decoded, by their text: a plugin answers most requests with the same few. */
-const heads = new WeakMap<Instance, Map<string, AnswerHead>>();
-/** Heads that are remembered of a plugin, and how long (characters) one may be for that. */
-const REMEMBERED = { heads: 100, chars: 1_000 } as const;
-
-function answerHead(text: string, instance: Instance): AnswerHead | undefined {
-  let known = heads.get(instance);
-  const remembered = known?.get(text);
-  if (remembered !== undefined) return remembered;
-  const head = decodeHead(text);
-  if (head === undefined) return undefined;
-  const init = { status: head.s, headers: responseHeaders(head.h, `${PREFIX}${instance.name}`) };
-  const answer = { init, limited: null, stream: head.stream ?? null };
-  if (answer.stream === null && text.length <= REMEMBERED.chars) {
-    if (known === undefined || known.size >= REMEMBERED.heads) {
-      known = new Map();
-      heads.set(instance, known);
-    }
-    known.set(text, answer);
-  }
-  return answer;
-}
-
-function withLimits(answer: AnswerHead, limits: LimitHeaders): ResponseInit {
-  answer.limited ??= new Headers(answer.init.headers);
-  answer.limited.set('ratelimit-policy', limits['ratelimit-policy']);
-  answer.limited.set('ratelimit', limits.ratelimit);
-  return { status: answer.init.status, headers: answer.limited };
-}
-
 /** What the guest's `api` room reads (RequestHead in sandbox-apis/api/guest.ts). */
 function payloadOf(
   request: Request,
@@ -398,26 +338,4 @@ function decodeParams(params: Record<string, string>): Record<string, string> {
 
 function userOf({ userId, email, name, role }: Principal) {
   return { id: userId, email, name, role };
-}
-
-interface RequestBody {
-  readonly bytes: Uint8Array | null;
-  readonly stream: ReadableStream<Uint8Array> | null;
-}
-
-const NO_BODY: RequestBody = { bytes: null, stream: null };
-
-/** Small bodies of known length travel with the request; others are streamed, unless they have to be checked first. */
-async function readBody(request: Request, whole: boolean): Promise<RequestBody> {
-  const { method } = request;
-  if (method === 'GET' || method === 'HEAD' || request.body === null) return { bytes: null, stream: null };
-  const declared = request.headers.get('content-length');
-  const length = declared === null ? null : Number(declared);
-  if (length !== null && length > MAX_REQUEST_BYTES) throw tooLarge(MAX_REQUEST_BYTES);
-  if (length !== null && length <= INLINE_REQUEST_BYTES) {
-    return { bytes: new Uint8Array(await request.arrayBuffer()), stream: null };
-  }
-  if (!whole) return { bytes: null, stream: request.body };
-  if (length !== null) throw tooLarge(INLINE_REQUEST_BYTES);
-  return { bytes: await readLimited(request.body, INLINE_REQUEST_BYTES), stream: null };
 }

@@ -5,13 +5,13 @@ import { publish } from '../events/publish.ts';
 import type { Guest, Loss, UnderWay } from '../host/guest.ts';
 import type { Log } from '../log.ts';
 import type { Manifest } from '../packages/manifest.ts';
-import { packArchive } from '../packages/pack.ts';
 import type { PackageFiles } from '../packages/read.ts';
 import type { PermissionCatalog } from '../permissions/grants.ts';
 import type { PostMortems } from '../post-mortems/post-mortems.ts';
 import type { Schedules } from '../schedules/schedules.ts';
 import type { Redactor } from '../secrets/redact.ts';
 import type { Vault } from '../secrets/vault.ts';
+import { Changes } from './changes.ts';
 import { type Dormant, isUnchanged, storeDormant, takeDormant } from './dormant.ts';
 import { HIBERNATION_LIMITS, Hibernation, type HibernationMetrics, type HibernationRules } from './hibernation.ts';
 import type { Instance } from './instance.ts';
@@ -22,26 +22,9 @@ import { PluginList } from './plugin-list.ts';
 import { PluginPackages } from './plugin-packages.ts';
 import { Recovery } from './recovery.ts';
 import { RegistrationSet } from './registrations.ts';
-import {
-  type Actor,
-  type ChangeRequest,
-  checkReplacement,
-  type InstallRequest,
-  NOTHING,
-  newRow,
-  settingsFor,
-  writeAudit,
-} from './requests.ts';
-import {
-  deletePlugin,
-  dropUnusedPackages,
-  listPlugins,
-  savePackage,
-  savePlugin,
-  saveVersion,
-  updatePlugin,
-} from './store.ts';
-import { assertAlive, Traffic } from './traffic.ts';
+import { type Actor, type ChangeRequest, type InstallRequest, newRow, writeAudit } from './requests.ts';
+import { deletePlugin, dropUnusedPackages, listPlugins, updatePlugin } from './store.ts';
+import { Traffic } from './traffic.ts';
 
 export interface LifecycleDeps {
   readonly db: Db;
@@ -76,6 +59,7 @@ export class Lifecycle extends PluginList {
   readonly #traffic: Traffic;
   readonly #packages: PluginPackages;
   readonly #loads: Loads;
+  readonly #changes: Changes;
   readonly #recovery: Recovery;
   readonly #hibernation: Hibernation;
   #stopping = false;
@@ -86,6 +70,17 @@ export class Lifecycle extends PluginList {
     this.#packages = new PluginPackages(deps.db, deps.permissions.patterns);
     this.#loads = new Loads(deps, this.#packages);
     this.#traffic = new Traffic(deps, this.#loads);
+    this.#changes = new Changes({
+      ...deps,
+      packages: this.#packages,
+      loads: this.#loads,
+      traffic: this.#traffic,
+      place: (plugin, manifest) => {
+        this.put(plugin);
+        this.describe(plugin, manifest);
+      },
+      wake: (plugin) => this.#swap(plugin),
+    });
     this.#recovery = new Recovery({
       db: deps.db,
       loader: deps.loader,
@@ -175,13 +170,13 @@ export class Lifecycle extends PluginList {
     const manifest = this.manifestOf(request.pkg);
     this.demandFree(manifest);
     const known = this.get(manifest.name);
-    if (known !== undefined) return known.inTurn(() => this.#install(request, manifest, known, actor));
+    if (known !== undefined) return known.inTurn(() => this.#changes.install(request, manifest, known, actor));
     // A stand-in takes the name, so that two installs of it do not cross.
     const claim = new Plugin(newRow(request, manifest), manifest, request.folder);
     claim.state = { kind: 'loading' };
     this.put(claim);
     return claim
-      .inTurn(() => this.#install(request, manifest, null, actor, claim))
+      .inTurn(() => this.#changes.install(request, manifest, null, actor, claim))
       .catch((error: unknown) => {
         this.drop(manifest.name);
         claim.state = { kind: 'installed' };
@@ -189,156 +184,20 @@ export class Lifecycle extends PluginList {
       });
   }
 
-  async #install(request: InstallRequest, manifest: Manifest, known: Plugin | null, actor: Actor, claim?: Plugin) {
-    const { db, permissions, vault } = this.#deps;
-    if (known !== null) checkReplacement(known, request, manifest);
-    const stored = known === null ? NOTHING : await this.#loads.stored(known);
-    const enabled = known === null ? request.enable : known.row.enabled || request.enable;
-    // What comes with the core is asked about when it is enabled.
-    const asks = enabled || request.source !== 'builtin';
-    const grants = asks ? permissions.resolve(manifest, request.grants, known?.row.grants ?? []) : [];
-    const settings = settingsFor(manifest, request.config, stored, enabled);
-    const limits = known?.row.limits ?? {};
-    const ownProcess = known?.row.ownProcess ?? false;
-    const load = {
-      pkg: request.pkg,
-      manifest,
-      config: settings.plain,
-      grants,
-      limits,
-      source: request.source,
-      ownProcess,
-    };
-    const kept = known === null && (await this.#deps.hasData(manifest.name));
-
-    await vault.put(manifest.name, settings.secrets);
-    let instance: Instance | null = null;
-    try {
-      if (enabled) instance = await this.#loads.load(load, settings, stored);
-      const archive = request.source === 'upload' ? await packArchive(request.pkg) : null;
-      const row = await db.transaction().execute(async (trx) => {
-        if (archive !== null) await savePackage(trx, request.pkg.digest, archive);
-        const saved = await savePlugin(trx, {
-          ...newRow(request, manifest),
-          enabled,
-          config: settings.plain,
-          grants,
-          limits,
-          ownProcess,
-          installedBy: actor.userId,
-        });
-        await saveVersion(trx, manifest, request.pkg.digest);
-        const event = known === null ? 'plugin.installed' : 'plugin.upgraded';
-        await publish(trx, { name: event, data: { plugin: manifest.name, version: manifest.version } });
-        await writeAudit(trx, actor, event, manifest.name, { version: manifest.version, grants });
-        assertAlive(instance);
-        return saved;
-      });
-      const plugin = known ?? claim ?? new Plugin(row, manifest, request.folder);
-      const before = known?.row.version;
-      plugin.row = row;
-      plugin.folder = request.folder;
-      this.put(plugin);
-      this.describe(plugin, manifest);
-      if (instance === null) plugin.state = { kind: 'installed' };
-      else await this.#traffic.activate(plugin, instance);
-      if (instance !== null && before !== undefined && before !== manifest.version) {
-        await this.#traffic.courtesy(instance, 'onUpgrade', [before]);
-      }
-      return plugin;
-    } catch (error) {
-      instance?.guest.dispose();
-      if (known === null) await this.#dropAll(manifest.name, kept);
-      else await vault.put(manifest.name, stored.secrets);
-      throw error;
-    }
-  }
-
   /** Makes `grants` (if given) the plugin's grants and brings it up. Same errors as `install`. */
   enable(plugin: Plugin, grants: 'all' | readonly string[] | null, actor: Actor): Promise<void> {
-    return plugin.inTurn(() => this.#change(plugin, { enabled: true, ...(grants === null ? {} : { grants }) }, actor));
+    return plugin.inTurn(() =>
+      this.#changes.change(plugin, { enabled: true, ...(grants === null ? {} : { grants }) }, actor),
+    );
   }
 
   disable(plugin: Plugin, actor: Actor): Promise<void> {
-    return plugin.inTurn(() => this.#change(plugin, { enabled: false }, actor));
+    return plugin.inTurn(() => this.#changes.change(plugin, { enabled: false }, actor));
   }
 
   /** Changes any of: enabled, config, grants, limits, whether it has its own process. All of it or nothing. */
   change(plugin: Plugin, change: ChangeRequest, actor: Actor): Promise<void> {
-    return plugin.inTurn(() => this.#change(plugin, change, actor));
-  }
-
-  async #change(plugin: Plugin, change: ChangeRequest, actor: Actor): Promise<void> {
-    const { db, permissions, vault } = this.#deps;
-    const { row } = plugin;
-    const enabled = change.enabled ?? row.enabled;
-    const pkg = await this.#packages.of(plugin);
-    const manifest = this.manifestOf(pkg);
-    const stored = await this.#loads.stored(plugin);
-    const grants =
-      change.grants === undefined && !enabled
-        ? row.grants
-        : permissions.resolve(manifest, change.grants ?? null, row.grants);
-    const settings = settingsFor(manifest, change.config ?? null, stored, enabled);
-    const limits = change.limits ?? row.limits;
-    const ownProcess = change.ownProcess ?? row.ownProcess;
-    // It is to hear of its new configuration as one that was never away.
-    const isForOneAsleep = plugin.isAsleep && Object.keys(change).join() === 'config';
-    if (isForOneAsleep) await this.#swap(plugin).catch(() => undefined);
-    const live = plugin.instance;
-    // A new isolate is needed unless all that changes is the configuration of a running plugin.
-    const fresh =
-      enabled &&
-      (live === null ||
-        change.grants !== undefined ||
-        change.limits !== undefined ||
-        ownProcess !== row.ownProcess ||
-        change.enabled === true);
-
-    await vault.put(row.name, settings.secrets);
-    let instance: Instance | null = null;
-    try {
-      if (fresh)
-        instance = await this.#loads.load(
-          { pkg, manifest, config: settings.plain, grants, limits, source: row.source, ownProcess },
-          settings,
-          stored,
-        );
-      plugin.row = await db.transaction().execute(async (trx) => {
-        const saved = await updatePlugin(trx, row.name, {
-          enabled,
-          grants,
-          limits,
-          ownProcess,
-          config: settings.plain,
-          ...(fresh ? { version: manifest.version, packageDigest: pkg.digest, quarantineReason: null } : {}),
-        });
-        if (enabled !== row.enabled) {
-          const event = enabled ? 'plugin.enabled' : 'plugin.disabled';
-          await publish(trx, { name: event, data: { plugin: row.name, version: manifest.version } });
-        }
-        await writeAudit(trx, actor, 'plugin.changed', row.name, { fields: Object.keys(change), grants, enabled });
-        assertAlive(instance);
-        return saved;
-      });
-    } catch (error) {
-      instance?.guest.dispose();
-      await vault.put(row.name, stored.secrets);
-      throw error;
-    }
-    this.describe(plugin, manifest);
-    this.#loads.redact(row.name, stored, settings);
-    if (instance !== null) {
-      plugin.strikes = [];
-      await this.#traffic.activate(plugin, instance);
-      if (!row.enabled) await this.#traffic.courtesy(instance, 'onEnable', []);
-    } else if (!enabled) {
-      await this.#traffic.takeDown(plugin);
-    } else if (live !== null && change.config !== undefined) {
-      await live
-        .configure(settings.plain)
-        .catch((error: unknown) => this.#deps.log.warn({ err: error, plugin: plugin.name }, 'onConfigChange failed'));
-    }
+    return plugin.inTurn(() => this.#changes.change(plugin, change, actor));
   }
 
   /**
@@ -492,16 +351,5 @@ export class Lifecycle extends PluginList {
   /** @throws CodedError `manifest_invalid` */
   manifestOf(pkg: PackageFiles): Manifest {
     return this.#packages.manifestOf(pkg);
-  }
-
-  /** Undoes what a plugin that never became one left behind; data that was kept from an earlier one stays. */
-  async #dropAll(name: string, keepData: boolean): Promise<void> {
-    await this.#deps.db.transaction().execute(async (trx) => {
-      await deletePlugin(trx, name);
-      await this.#deps.vault.dropPlugin(name, trx);
-      if (!keepData) await this.#deps.dropData(name, trx);
-    });
-    this.#deps.redactor.drop(name);
-    this.#deps.forget(name);
   }
 }

@@ -1,8 +1,8 @@
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Resident } from '../broker/answer.ts';
 import { GuestFailure } from '../host/guest.ts';
-import { LoadRefused } from '../host/isolate-host.ts';
 import type { PluginLimits } from '../host/limits.ts';
+import { LoadRefused } from '../host/load-refused.ts';
 import type { Supervisor } from '../host/supervisor.ts';
 import type { Log } from '../log.ts';
 import type { Bundler } from '../packages/bundle.ts';
