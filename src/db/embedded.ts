@@ -75,7 +75,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: '',
   port: String(SOCKET_PORT),
   unix_socket_permissions: '0700',
-  max_connections: '60',
+  // 20 of the core's pool, 40 of plugins (src/databases/limits.ts), a few for sessions; one costs a few KB until it is open.
+  max_connections: '100',
   shared_buffers: '64MB',
   max_wal_size: '512MB',
   timezone: 'UTC',
@@ -86,7 +87,15 @@ const SETTINGS: Readonly<Record<string, string>> = {
   log_min_error_statement: 'panic',
   log_statement: 'none',
   log_checkpoints: 'off',
+  // Of one process at a time; a sort or join of a plugin that spills more fails instead of filling the disk.
+  temp_file_limit: '512MB',
+  // Helpers of parallel queries, which a plugin may ask for: each has the memory that a connection may have.
+  max_worker_processes: '2',
+  // All share 100 times that: a plugin takes 60,000 a second, and is looked at twice a second.
+  max_locks_per_transaction: '512',
 };
+/** KiB of memory of its own that a process of the server gets, whatever `work_mem` a plugin sets: then it says so (53200). */
+const MEMORY_KIB = 512 * 1_024;
 
 const NOT_DURABLE: Readonly<Record<string, string>> = {
   fsync: 'off',
@@ -104,7 +113,9 @@ interface Server {
 
 /** Starts the server in a session of its own, so that Ctrl-C reaches the core alone, which stops it in its turn. */
 function launch(launcher: Launcher, argv: readonly string[], log: Log): Server {
-  const { cmd, ids } = launcher.command(argv);
+  // RLIMIT_DATA: private memory alone counts, so not shared_buffers. Where a shell has it; macOS knows none.
+  const limited = ['/bin/sh', '-c', 'ulimit -d "$0" 2>/dev/null; exec "$@"', String(MEMORY_KIB), ...argv];
+  const { cmd, ids } = launcher.command(limited);
   const messages = new ServerLog(log);
   const child = Bun.spawn(cmd, {
     ...ids,

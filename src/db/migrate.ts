@@ -9,7 +9,7 @@ import { type DbAddress, openSession } from './client.ts';
 const LOCK_KEY = '8319683848551211363';
 const FILE_NAME = /^\d{4}_[a-z0-9_]+\.sql$/;
 
-interface Migration {
+export interface Migration {
   readonly name: string;
   readonly text: string;
   readonly digest: string;
@@ -20,6 +20,8 @@ export interface MigrateOptions {
   readonly log: Log;
   /** Folder of the `NNNN_name.sql` files; the core's own by default. */
   readonly directory?: string;
+  /** Runs these alone, by name: for data of an earlier version, which comes before the rest. */
+  readonly only?: ReadonlySet<string>;
 }
 
 /**
@@ -29,8 +31,9 @@ export interface MigrateOptions {
  * @returns the names of the files that ran
  * @throws Error when a file has changed since it ran, is misnamed, or fails (its name and the line are in the message)
  */
-export async function migrate({ address, log, directory }: MigrateOptions): Promise<string[]> {
-  const migrations = await readMigrations(directory ?? join(import.meta.dirname, '../../migrations'));
+export async function migrate({ address, log, directory, only }: MigrateOptions): Promise<string[]> {
+  const all = await readMigrations(directory);
+  const migrations = only === undefined ? all : all.filter(({ name }) => only.has(name));
   const session = await openSession(address, log);
   try {
     // Most starts end here, without the lock.
@@ -41,7 +44,8 @@ export async function migrate({ address, log, directory }: MigrateOptions): Prom
   }
 }
 
-async function readMigrations(directory: string): Promise<Migration[]> {
+/** The core's migrations in their order. @throws Error when a file is misnamed */
+export async function readMigrations(directory = join(import.meta.dirname, '../../migrations')): Promise<Migration[]> {
   const names = (await readdir(directory)).filter((name) => name.endsWith('.sql')).sort();
   const odd = names.find((name) => !FILE_NAME.test(name));
   if (odd !== undefined) throw new Error(`${join(directory, odd)} is misnamed: a migration is called NNNN_name.sql`);

@@ -60,9 +60,24 @@ export interface Deliveries {
   id: Generated<number>;
   last_error: string | null;
   next_attempt_at: Generated<Timestamp>;
+  order_key: string | null;
   plugin_name: string;
   settled_at: Timestamp | null;
   state: Generated<string>;
+}
+
+export interface DeliveryJobs {
+  changed: Generated<number>;
+  created_at: Generated<Timestamp>;
+  created_by: string;
+  cursor: Json | null;
+  filter: Json;
+  id: string;
+  kind: string;
+  looked: Generated<number>;
+  plugin_name: string;
+  state: Generated<string>;
+  updated_at: Generated<Timestamp>;
 }
 
 export interface Events {
@@ -71,11 +86,13 @@ export interface Events {
   id: string;
   name: string;
   source: string;
+  traceparent: string | null;
 }
 
 export interface InstalledPlugins {
   config: Generated<Json>;
   enabled: Generated<boolean>;
+  generation: Generated<number>;
   grants: Generated<string[]>;
   id: Generated<number>;
   installed_at: Generated<Timestamp>;
@@ -86,9 +103,35 @@ export interface InstalledPlugins {
   package_digest: string;
   quarantine_reason: string | null;
   resting: Json | null;
+  revision: Generated<number>;
   source: string;
   updated_at: Generated<Timestamp>;
   version: string;
+}
+
+export interface JobRuns {
+  attempt: Generated<number>;
+  created_at: Timestamp;
+  due_at: Timestamp;
+  ended_at: Timestamp | null;
+  error: string | null;
+  id: Generated<number>;
+  job: string;
+  lease_until: Timestamp | null;
+  log: Json | null;
+  owner: string | null;
+  place: string | null;
+  plugin_name: string;
+  started_at: Timestamp | null;
+  state: string;
+  tick_at: Timestamp | null;
+  trigger: string;
+}
+
+export interface Leases {
+  ends_at: Timestamp;
+  name: string;
+  owner: string;
 }
 
 export interface Packages {
@@ -98,14 +141,77 @@ export interface Packages {
   size_bytes: number;
 }
 
+export interface PluginArrivals {
+  begun_at: Generated<Timestamp>;
+  keeps_data: boolean;
+  owner: string | null;
+  plugin_name: string;
+}
+
+export interface PluginBlobs {
+  backend: string;
+  bytes: Generated<number>;
+  due_at: Generated<Timestamp>;
+  key: string;
+  names: Generated<number>;
+  plugin_name: string;
+  state: Generated<string>;
+  tries: Generated<number>;
+}
+
+export interface PluginDatabases {
+  changed_at: Generated<Timestamp>;
+  created_at: Generated<Timestamp>;
+  database: string;
+  plugin_name: string;
+  role: string;
+}
+
+export interface PluginFiles {
+  blob: string;
+  content_type: string;
+  created_at: Generated<Timestamp>;
+  metadata: Generated<Json>;
+  path: string;
+  plugin_name: string;
+  sha256: string;
+  size: number;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface PluginFilesUsage {
+  bytes: Generated<number>;
+  files: Generated<number>;
+  max_bytes: number;
+  max_files: number;
+  plugin_name: string;
+  unnamed_bytes: Generated<number>;
+}
+
 export interface PluginJobs {
+  anchor_at: Timestamp;
   definition: Json;
+  digest: string | null;
+  fingerprint: string | null;
   last_duration_ms: number | null;
   last_error: string | null;
   last_run_at: Timestamp | null;
   name: string;
+  paused_at: Timestamp | null;
+  paused_by: string | null;
   plugin_name: string;
   ticked_at: Timestamp;
+}
+
+export interface PluginPauses {
+  ends_at: Timestamp;
+  owner: string;
+  plugin_name: string;
+}
+
+export interface PluginPausesKept {
+  plugin_name: string;
+  replica: string;
 }
 
 export interface PluginPermissionUse {
@@ -155,6 +261,7 @@ export interface PluginStorage {
 
 export interface PluginStorageUsage {
   bytes: Generated<number>;
+  counted_at: Generated<Timestamp>;
   keys: Generated<number>;
   max_bytes: number;
   max_keys: number;
@@ -162,6 +269,8 @@ export interface PluginStorageUsage {
 }
 
 export interface PluginSubscriptions {
+  concurrency: number | null;
+  order_by: string | null;
   pattern: string;
   plugin_name: string;
 }
@@ -183,6 +292,67 @@ export interface PluginVersions {
   version: string;
 }
 
+export interface Replicas {
+  address: string | null;
+  behind: Generated<Json>;
+  files_folder: string;
+  home: string | null;
+  id: string;
+  seen_at: Generated<Timestamp>;
+  started_at: Generated<Timestamp>;
+  version: string;
+}
+
+export interface RestorePointFiles {
+  blob: string;
+  content_type: string;
+  created_at: Timestamp;
+  metadata: Json;
+  path: string;
+  point: number;
+  sha256: string;
+  size: number;
+  updated_at: Timestamp;
+}
+
+export interface RestorePoints {
+  config: Json;
+  created_at: Generated<Timestamp>;
+  database: string | null;
+  grants: string[];
+  id: Generated<number>;
+  limits: Json;
+  owner: string | null;
+  package_digest: string;
+  plugin_name: string;
+  ready: Generated<boolean>;
+  reason: string;
+  source: string;
+  version: string;
+}
+
+export interface RestorePointSecrets {
+  key_id: string;
+  name: string;
+  point: number;
+  sealed: Buffer;
+}
+
+export interface RestorePointStorage {
+  expires_at: Timestamp | null;
+  key: string;
+  point: number;
+  value: Json;
+  version: number;
+}
+
+export interface SecretKey {
+  key_id: string;
+  only_row: Generated<boolean>;
+  retired: Generated<string[]>;
+  rotated_at: Timestamp | null;
+}
+
 export interface Users {
   active: Generated<boolean>;
   created_at: Generated<Timestamp>;
@@ -201,10 +371,20 @@ export interface DB {
   audit_log: AuditLog;
   auth_sessions: AuthSessions;
   deliveries: Deliveries;
+  delivery_jobs: DeliveryJobs;
   events: Events;
   installed_plugins: InstalledPlugins;
+  job_runs: JobRuns;
+  leases: Leases;
   packages: Packages;
+  plugin_arrivals: PluginArrivals;
+  plugin_blobs: PluginBlobs;
+  plugin_databases: PluginDatabases;
+  plugin_files: PluginFiles;
+  plugin_files_usage: PluginFilesUsage;
   plugin_jobs: PluginJobs;
+  plugin_pauses: PluginPauses;
+  plugin_pauses_kept: PluginPausesKept;
   plugin_permission_use: PluginPermissionUse;
   plugin_post_mortems: PluginPostMortems;
   plugin_secrets: PluginSecrets;
@@ -213,5 +393,11 @@ export interface DB {
   plugin_subscriptions: PluginSubscriptions;
   plugin_switches: PluginSwitches;
   plugin_versions: PluginVersions;
+  replicas: Replicas;
+  restore_point_files: RestorePointFiles;
+  restore_point_secrets: RestorePointSecrets;
+  restore_point_storage: RestorePointStorage;
+  restore_points: RestorePoints;
+  secret_key: SecretKey;
   users: Users;
 }

@@ -17,6 +17,7 @@ import { hideSourceMaps } from './bundle-source.ts';
 import { NODE_GLOBALS } from './guest-modules.ts';
 import { BUNDLE_LIMITS } from './limits.ts';
 import type { PackageFiles } from './read.ts';
+import { SDK_SOURCES } from './sdk-modules.ts';
 
 /** What stands in a bundle before the names of NODE_GLOBALS that it uses: its global scope has none of them. */
 const GLOBALS = '__streamspace_node';
@@ -67,7 +68,6 @@ const ASKS_FOR_CONTEXT = 'require("node:async_hooks")';
 
 /** A name that no file on a disk has, since esbuild looks for its entry there before it asks a plugin. */
 const ENTRY = 'streamspace:entry';
-const SDK_SOURCE = 'export const definePlugin = (plugin) => plugin;\n';
 export const LOADERS: Readonly<Record<string, Loader>> = {
   ts: 'ts',
   mts: 'ts',
@@ -188,7 +188,7 @@ async function packagePlugin(pkg: PackageFiles, entry: string): Promise<Plugin> 
       // One hook for every namespace: whatever the rules above did not foresee ends in an error, never on the disk.
       hooks.onLoad({ filter: /.*/ }, (args) => {
         if (args.namespace === NAMESPACE) return load(args.path);
-        if (args.namespace === 'sdk') return { contents: SDK_SOURCE, loader: 'js' };
+        if (args.namespace === 'sdk') return { contents: SDK_SOURCES[args.path] ?? '', loader: 'js' };
         // A module of its own, so that its first use loads it and import() finds it.
         if (args.namespace === 'guest') return { contents: `module.exports = require('${args.path}')`, loader: 'js' };
         if (args.namespace === 'empty') return { contents: 'module.exports = {};', loader: 'js' };

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import type { BaseFileSystem, ResolveRequest } from 'enhanced-resolve';
 import { guestModule, missingModule } from './guest-modules.ts';
 import type { PackageFiles } from './read.ts';
+import { SDK_SOURCES } from './sdk-modules.ts';
 
 /** Where an import leads: a file of the package, a virtual module, or nowhere with the reason. */
 export type Resolution =
@@ -16,7 +17,6 @@ export type Resolution =
 /** How an import is written: both forms can lead to different files of the same npm package. */
 export type ImportForm = 'import' | 'require';
 
-const SDK = '@streamspace/sdk';
 /** What npm packages call a server without Node, most fitting first; `default` matches always. */
 const CONDITIONS = ['streamspace', 'workerd', 'worker', 'browser', 'module'];
 /** Packages whose `browser` files need a DOM, which a guest has not, while the others work in it: they are taken as they are. */
@@ -51,7 +51,7 @@ export async function createResolver(pkg: PackageFiles) {
   const withoutDom = { import: make('import', []), require: make('require', []) };
 
   return (specifier: string, importer: string, form: ImportForm): Resolution => {
-    if (specifier === SDK) return { to: 'sdk' };
+    if (Object.hasOwn(SDK_SOURCES, specifier)) return { to: 'sdk' };
     const refusal = refuse(specifier, importer);
     if (refusal !== null) return { to: 'nowhere', reason: refusal, builtin: false };
     // The package's own files come first, as its node_modules do before the names without `node:`.

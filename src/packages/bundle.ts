@@ -9,6 +9,7 @@ import { BundlerDeadline, BundlerDied, runEsbuild, stopEsbuild } from './bundle-
 import { BUNDLE_LIMITS } from './limits.ts';
 import type { Manifest } from './manifest.ts';
 import type { PackageFiles } from './read.ts';
+import { SDK_SOURCES } from './sdk-modules.ts';
 
 /** A plugin's code as the isolate runs it: the body of `function (module, exports, require)`. */
 export interface Bundle {
@@ -105,6 +106,6 @@ export function createBundler({ cacheDir, log, deadlineMs = BUNDLE_LIMITS.deadli
 }
 
 function bundleDigest(pkg: PackageFiles, entry: string): string {
-  const inputs = [REVISION, esbuildVersion, CONTEXT_OPTIONS, pkg.digest, entry];
+  const inputs = [REVISION, esbuildVersion, CONTEXT_OPTIONS, SDK_SOURCES, pkg.digest, entry];
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
 }

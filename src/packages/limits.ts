@@ -33,6 +33,16 @@ export const MANIFEST_LIMITS = {
   configFields: 200,
 } as const;
 
+/** Migrations of a package. Bytes unless the name says otherwise. */
+export const MIGRATION_LIMITS = {
+  /** Files: one a week for ten years is 520. */
+  files: 1_000,
+  /** One file: it is statements; rows in bulk are for the plugin's code to load. */
+  fileBytes: 1024 * 1024,
+  /** All of them together: an install reads and checks each. */
+  bytes: 8 * 1024 * 1024,
+} as const;
+
 export const BUNDLE_LIMITS = {
   /** Source that one bundle takes in: esbuild needs up to 200 bytes of memory for each byte of hostile source. */
   inputBytes: 8 * 1024 * 1024,

@@ -4,6 +4,7 @@ import { CodedError, type Issue } from '../../sandbox-apis/_kit/errors.ts';
 import { parseCron } from '../../sandbox-apis/scheduler/when.ts';
 import { closest } from './manifest-issues.ts';
 import type { RawManifest } from './manifest-schema.ts';
+import { hasMigrations, migrationIssues } from './migrations.ts';
 import { normalisePermission, PLATFORM_PERMISSIONS } from './permissions.ts';
 import type { PackageFiles } from './read.ts';
 
@@ -61,6 +62,8 @@ export function ruleIssues(raw: RawManifest, pkg: PackageFiles, permissionPatter
     ...rangeIssues(raw),
     ...permissionIssues(raw, permissionPatterns),
     ...jobIssues(raw),
+    ...databaseIssues(raw, pkg),
+    ...serviceIssues(raw),
   ];
 }
 
@@ -147,5 +150,24 @@ function* jobIssues(raw: RawManifest): Generator<Issue> {
       const field = error.message.startsWith('timezone:') ? 'timezone' : 'cron';
       yield { pointer: `/jobs/${index}/${field}`, message: error.message.replace(/^\w+: /, '') };
     }
+  }
+}
+
+/** Admins read what a plugin provides in its manifest; the permission alone does not say it to programs. */
+function* serviceIssues(raw: RawManifest): Generator<Issue> {
+  for (const key of ['permissions', 'optionalPermissions'] as const) {
+    for (const [index, permission] of (raw[key] ?? []).entries()) {
+      const [, name] = /^services:provide:(.+)$/.exec(permission) ?? [];
+      if (name === undefined || raw.services?.provides?.includes(name)) continue;
+      yield { pointer: `/${key}/${index}`, message: `"${name}" is not under "services.provides"` };
+    }
+  }
+}
+
+function* databaseIssues(raw: RawManifest, pkg: PackageFiles): Generator<Issue> {
+  yield* migrationIssues(pkg);
+  const asked = [...(raw.permissions ?? []), ...(raw.optionalPermissions ?? [])];
+  if (hasMigrations(pkg) && !asked.includes('database')) {
+    yield { pointer: '/permissions', message: 'lacks "database", which the files of migrations/ need' };
   }
 }

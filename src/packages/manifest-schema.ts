@@ -74,7 +74,7 @@ const job = closed(
         description: 'The method of the plugin; the name of the job when absent',
       }),
     ),
-    overlap: optional(words(['skip', 'allow'], 'What happens when it is due while it still runs')),
+    overlap: optional(words(['skip', 'queue', 'allow'], 'What happens when it is due while it still runs')),
     catchUp: optional(Type.Boolean({ description: 'Whether a run that was missed is made up for' })),
   },
   'A job on a schedule',

@@ -1,4 +1,5 @@
 import { CodedError, type Issue } from '../../sandbox-apis/_kit/errors.ts';
+import { compileConfig } from '../plugins/config.ts';
 import { type JsonSchema, normaliseConfigSchema } from './config-schema.ts';
 import { manifestInvalid, readManifestJson } from './json.ts';
 import { schemaIssues } from './manifest-issues.ts';
@@ -46,6 +47,7 @@ export function parseManifest(pkg: PackageFiles, options: ManifestOptions): Mani
   const configSchema = collectConfigSchema(value, issues);
   // The rules read typed fields: they wait until the shape is right.
   if (issues.length === 0) issues.push(...ruleIssues(value as RawManifest, pkg, options.permissionPatterns));
+  if (issues.length === 0 && configSchema !== null) issues.push(...configIssues(value as RawManifest, configSchema));
   if (issues.length > 0 || configSchema === null) throw manifestInvalid(issues);
   return normalise(value as RawManifest, configSchema, pkg);
 }
@@ -59,6 +61,19 @@ function collectConfigSchema(value: unknown, issues: Issue[]): JsonSchema | null
     const known = new Set(issues.map((issue) => issue.pointer));
     issues.push(...(error.extra.errors as Issue[]).filter((issue) => !known.has(issue.pointer)));
     return null;
+  }
+}
+
+/** What the configuration cannot be checked by, or could not keep secret: known before anybody enters a secret. */
+function configIssues({ name, defaultConfig }: RawManifest, configSchema: JsonSchema): Issue[] {
+  try {
+    const rules = compileConfig(configSchema, name);
+    if (!rules.holdsSensitive(defaultConfig)) return [];
+    const message = 'a sensitive field has no value here: whoever has the package can read it';
+    return [{ pointer: '/defaultConfig', message }];
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    return error.extra.errors as Issue[];
   }
 }
 

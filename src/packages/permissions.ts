@@ -2,8 +2,6 @@ import type { PermissionKind } from '../../sandbox-apis/_kit/contract.ts';
 
 /** Permissions of SPEC 3 whose room is not in this version: a manifest may name them, and an admin may grant them. */
 export const PLATFORM_PERMISSIONS: readonly PermissionKind[] = [
-  word('files', 'Keep files in the blob storage'),
-  word('database', 'Keep tables in a database schema of its own'),
   word('sessions:read', 'See workspace sessions and who they belong to, and hear of their events'),
   word('sessions:write', 'Start, stop, hibernate, change and delete workspace sessions'),
   word('users:read', 'See the accounts of users, and hear of their events'),

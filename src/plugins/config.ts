@@ -2,8 +2,8 @@ import type { Issue } from '../../sandbox-apis/_kit/errors.ts';
 import { compileSchema, schemaError } from '../schema/check.ts';
 import { guardSchema, type JsonSchema } from '../schema/guard.ts';
 import { below } from '../schema/pointer.ts';
-import { MASK } from '../secrets/redact.ts';
-import { findSensitive, isOnPath, replaceSensitive } from './config-sensitive.ts';
+import { keepMasked, maskSensitive } from './config-mask.ts';
+import { findSensitive, holdsSensitive, isOnPath, replaceSensitive } from './config-sensitive.ts';
 
 export type PluginConfig = Record<string, unknown>;
 
@@ -39,7 +39,9 @@ export interface ConfigRules {
   /** For API answers: each sensitive field that is set becomes `********`. */
   redact(value: PluginConfig): PluginConfig;
   /** For changes by an admin who saw `redact`: `********` in a sensitive field means what `stored` has there, or nothing. */
-  keepRedacted(input: unknown, stored: PluginConfig): unknown;
+  keepRedacted(input: unknown, stored: PluginConfig): { readonly value: unknown; readonly issues: readonly Issue[] };
+  /** Whether a value has a sensitive field that is set. */
+  holdsSensitive(value: unknown): boolean;
 }
 
 /**
@@ -67,6 +69,18 @@ export function compileConfig(schema: unknown, pluginName: string): ConfigRules 
     return Object.fromEntries(secrets);
   };
 
+  /** What a sensitive field cannot be, whatever the schema allows: it would stand in the clear. */
+  const formIssues = (value: PluginConfig): Issue[] => {
+    const issues: Issue[] = [];
+    replaceSensitive(value, paths, (field, keys) => {
+      if (typeof field !== 'string' && field !== null) {
+        issues.push({ pointer: keys.reduce(below, ''), message: 'must be text: the field is sensitive' });
+      }
+      return field;
+    });
+    return issues;
+  };
+
   return {
     validate(input, { partial = false } = {}) {
       const refuse = (...issues: Issue[]) => ({ value: {}, issues });
@@ -79,7 +93,8 @@ export function compileConfig(schema: unknown, pluginName: string): ConfigRules 
       const bytes = Buffer.byteLength(JSON.stringify(value));
       const large = bytes > CONFIG_LIMITS.bytes;
       if (large) return refuse({ pointer: '', message: `is ${bytes} bytes of JSON, more than ${CONFIG_LIMITS.bytes}` });
-      return { value, issues: [...textIssues(value, ''), ...nameIssues(Object.keys(secretsOf(value)))] };
+      const issues = [...textIssues(value, ''), ...formIssues(value), ...nameIssues(Object.keys(secretsOf(value)))];
+      return { value, issues };
     },
     sensitive: paths.length > 0,
     splitSensitive: (value) => ({
@@ -96,10 +111,9 @@ export function compileConfig(schema: unknown, pluginName: string): ConfigRules 
       }
       return joined;
     },
-    redact: (value) =>
-      replaceSensitive(value, paths, (field) => (field === '' || field === null ? field : MASK)) as PluginConfig,
-    keepRedacted: (input, stored) =>
-      replaceSensitive(input, paths, (field, keys) => (field === MASK ? keys.reduce<unknown>(inside, stored) : field)),
+    redact: (value) => maskSensitive(value, paths) as PluginConfig,
+    keepRedacted: (input, stored) => keepMasked(input, stored, paths),
+    holdsSensitive: (value) => holdsSensitive(value, paths),
   };
 }
 

@@ -6,6 +6,7 @@ import { type Guest, GuestFailure, type InvokeAnswer, type InvokeRequest } from 
 import type { PluginLimits } from '../host/limits.ts';
 import type { Manifest } from '../packages/manifest.ts';
 import type { PluginQuotas } from '../quotas/plugin-quotas.ts';
+import { invokeTraced } from '../telemetry/invoke.ts';
 import type { PluginMeter } from './meters.ts';
 import type { RegistrationSet } from './registrations.ts';
 import type { StackMapper } from './source-map.ts';
@@ -26,6 +27,8 @@ export interface InstanceParts {
   readonly registrations: RegistrationSet;
   readonly stacks: StackMapper;
   readonly log: WriteLog;
+  /** The text without the plugin's secrets. */
+  readonly mask: (text: string) => string;
   readonly meter: PluginMeter;
   readonly quotas: Pick<PluginQuotas, 'admit'>;
 }
@@ -91,7 +94,7 @@ export class Instance {
 
   async #invoke(request: InvokeRequest): Promise<InvokeAnswer> {
     try {
-      return await this.guest.invoke(request);
+      return await invokeTraced(this.name, this.guest, request);
     } catch (error) {
       throw error instanceof GuestFailure ? this.failure(error) : error;
     }
@@ -109,11 +112,16 @@ export class Instance {
     return this.call(BUILT_IN_HANDLER.config, 'hook onConfigChange', config, { deadlineMs: this.limits.wallMsPerCall });
   }
 
-  /** Writes what the guest threw to the plugin's log, with its own files and lines; answers what others may see. */
+  /**
+   * Writes what the guest threw to the plugin's log, with its own files and lines; answers what others may see. The
+   * plugin's secrets are masked here: from here it goes to dead letters, jobs, states, audit, and other plugins.
+   */
   failure({ guest: { name, message, stack, code } }: GuestFailure): CodedError {
+    const { log, mask, stacks } = this.parts;
     const errorId = crypto.randomUUID();
-    const mapped = this.parts.stacks.map(stack);
-    this.parts.log('error', `${name}: ${message}`, { errorId, stack: mapped, ...(code === null ? {} : { code }) });
-    return new CodedError('plugin_error', `${name}: ${message}`, { errorId, stack: mapped });
+    const text = mask(`${name}: ${message}`);
+    const mapped = mask(stacks.map(stack));
+    log('error', text, { errorId, stack: mapped, ...(code === null ? {} : { code }) });
+    return new CodedError('plugin_error', text, { errorId, stack: mapped });
   }
 }

@@ -1,5 +1,7 @@
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import type { PluginDatabases } from '../databases/databases.ts';
 import type { Db, Trx } from '../db/client.ts';
+import { transact } from '../db/transact.ts';
 import type { Dispatcher } from '../events/deliver.ts';
 import { publish } from '../events/publish.ts';
 import type { Guest, Loss, UnderWay } from '../host/guest.ts';
@@ -8,12 +10,17 @@ import type { Manifest } from '../packages/manifest.ts';
 import type { PackageFiles } from '../packages/read.ts';
 import type { PermissionCatalog } from '../permissions/grants.ts';
 import type { PostMortems } from '../post-mortems/post-mortems.ts';
+import type { Replica } from '../replicas/replica.ts';
+import type { RestorePoints } from '../restore-points/points.ts';
 import type { Schedules } from '../schedules/schedules.ts';
 import type { Redactor } from '../secrets/redact.ts';
 import type { Vault } from '../secrets/vault.ts';
+import { inSpan } from '../telemetry/scope.ts';
 import { Changes } from './changes.ts';
 import { type Dormant, isUnchanged, storeDormant, takeDormant } from './dormant.ts';
-import { HIBERNATION_LIMITS, Hibernation, type HibernationMetrics, type HibernationRules } from './hibernation.ts';
+import { dropAfterwards } from './drops.ts';
+import { Following } from './following.ts';
+import { Hibernation, type HibernationMetrics, type HibernationRules } from './hibernation.ts';
 import type { Instance } from './instance.ts';
 import { type LoaderDeps, toFailure } from './loader.ts';
 import { Loads } from './loads.ts';
@@ -23,7 +30,11 @@ import { PluginPackages } from './plugin-packages.ts';
 import { Recovery } from './recovery.ts';
 import { RegistrationSet } from './registrations.ts';
 import { type Actor, type ChangeRequest, type InstallRequest, newRow, writeAudit } from './requests.ts';
-import { deletePlugin, dropUnusedPackages, listPlugins, updatePlugin } from './store.ts';
+import { Rollbacks } from './rollbacks.ts';
+import { Stages } from './stages.ts';
+import type { PluginState } from './state.ts';
+import { deletePlugin, dropUnusedPackages, listPlugins, renewPlugin } from './store.ts';
+import { type SwapDeps, swap } from './swap.ts';
 import { Traffic } from './traffic.ts';
 
 export interface LifecycleDeps {
@@ -41,9 +52,15 @@ export interface LifecycleDeps {
     /** Calls of a guest into the core that are under way. */
     readonly callsOf: (guest: Guest) => number;
   };
-  /** Removes what the plugin kept: storage, and whatever other rooms hold for it. */
+  /** This core; on a database of its own, nobody else changes anything. */
+  readonly replica: Pick<Replica, 'id' | 'isShared'>;
+  /** Folder of a built-in or watched plugin that another core has found; null when it is not here. */
+  readonly folderOf: (plugin: string) => Promise<string | null>;
+  readonly databases: PluginDatabases;
+  readonly points: RestorePoints;
+  /** Removes what the plugin kept but for its database: storage, and whatever other rooms hold for it. */
   readonly dropData: (plugin: string, trx: Trx) => Promise<void>;
-  /** Whether there is any of it: an uninstall may have kept it. */
+  /** Whether there is anything of it, its database included: an uninstall may have kept it. */
   readonly hasData: (plugin: string) => Promise<boolean>;
   readonly postMortems: Pick<PostMortems, 'record'>;
   /** Forgets what is in memory under the plugin's name: log, meters. */
@@ -55,10 +72,14 @@ export interface LifecycleDeps {
  * database, then moves the traffic: until the last step nothing has changed for anybody.
  */
 export class Lifecycle extends PluginList {
+  readonly rollbacks: Rollbacks;
+  /** Makes plugins as other cores have changed them. */
+  readonly following: Following;
   readonly #deps: LifecycleDeps;
   readonly #traffic: Traffic;
   readonly #packages: PluginPackages;
   readonly #loads: Loads;
+  readonly #swapping: SwapDeps;
   readonly #changes: Changes;
   readonly #recovery: Recovery;
   readonly #hibernation: Hibernation;
@@ -69,17 +90,42 @@ export class Lifecycle extends PluginList {
     this.#deps = deps;
     this.#packages = new PluginPackages(deps.db, deps.permissions.patterns);
     this.#loads = new Loads(deps, this.#packages);
-    this.#traffic = new Traffic(deps, this.#loads);
-    this.#changes = new Changes({
+    this.#traffic = new Traffic(deps, this.#loads, (plugin) => this.#bringUp(plugin));
+    const stages = new Stages(deps);
+    this.#swapping = {
+      db: deps.db,
+      loads: this.#loads,
+      stages,
+      traffic: this.#traffic,
+      place: (plugin, instance) => this.describe(plugin, instance.parts.manifest),
+    };
+    this.following = new Following({
+      ...deps,
+      packages: this.#packages,
+      swapping: this.#swapping,
+      get: (name) => this.get(name),
+      all: () => this.all(),
+      put: (plugin) => this.put(plugin),
+      describe: (plugin, manifest) => this.describe(plugin, manifest),
+      drop: (plugin) => this.#forget(plugin),
+    });
+    const changing = {
       ...deps,
       packages: this.#packages,
       loads: this.#loads,
+      stages,
       traffic: this.#traffic,
-      place: (plugin, manifest) => {
+      place: (plugin: Plugin, manifest: Manifest) => {
         this.put(plugin);
         this.describe(plugin, manifest);
       },
-      wake: (plugin) => this.#swap(plugin),
+      wake: (plugin: Plugin) => this.#swap(plugin),
+    };
+    this.#changes = new Changes(changing);
+    this.rollbacks = new Rollbacks({
+      ...changing,
+      all: () => this.all(),
+      upToDate: (plugin) => this.following.upToDate(plugin),
     });
     this.#recovery = new Recovery({
       db: deps.db,
@@ -99,6 +145,7 @@ export class Lifecycle extends PluginList {
 
   /** Reads what is installed; what hibernated when the core stopped still does, `loadEnabled` brings up the rest. */
   async open(folders: ReadonlyMap<string, string>): Promise<void> {
+    await this.#changes.dropUnfinished();
     const dormant = await takeDormant(this.#deps.db);
     for (const row of await listPlugins(this.#deps.db)) {
       const plugin = new Plugin(row, null, folders.get(row.name) ?? null);
@@ -120,8 +167,9 @@ export class Lifecycle extends PluginList {
 
   async #sleepOn(plugin: Plugin, { manifest, registrations }: Dormant): Promise<void> {
     const kept = RegistrationSet.of(registrations);
-    await this.#deps.schedules.replace(plugin.name, kept.jobs);
+    await this.#deps.schedules.replace(plugin.name, kept.jobs, plugin.row.packageDigest);
     this.describe(plugin, manifest);
+    plugin.loaded = plugin.row.generation;
     plugin.state = { kind: 'hibernated', kept };
   }
 
@@ -168,15 +216,21 @@ export class Lifecycle extends PluginList {
    */
   async install(request: InstallRequest, actor: Actor): Promise<Plugin> {
     const manifest = this.manifestOf(request.pkg);
+    if (this.get(manifest.name) === undefined) await this.following.lookFor(manifest.name);
     this.demandFree(manifest);
     const known = this.get(manifest.name);
-    if (known !== undefined) return known.inTurn(() => this.#changes.install(request, manifest, known, actor));
+    const facts = { 'streamspace.plugin': manifest.name, 'streamspace.plugin.version': manifest.version };
+    if (known !== undefined) {
+      return this.#turn(known, () =>
+        inSpan('plugin upgrade', facts, () => this.#changes.install(request, manifest, known, actor)),
+      );
+    }
     // A stand-in takes the name, so that two installs of it do not cross.
     const claim = new Plugin(newRow(request, manifest), manifest, request.folder);
     claim.state = { kind: 'loading' };
     this.put(claim);
     return claim
-      .inTurn(() => this.#changes.install(request, manifest, null, actor, claim))
+      .inTurn(() => inSpan('plugin install', facts, () => this.#changes.install(request, manifest, null, actor, claim)))
       .catch((error: unknown) => {
         this.drop(manifest.name);
         claim.state = { kind: 'installed' };
@@ -186,30 +240,48 @@ export class Lifecycle extends PluginList {
 
   /** Makes `grants` (if given) the plugin's grants and brings it up. Same errors as `install`. */
   enable(plugin: Plugin, grants: 'all' | readonly string[] | null, actor: Actor): Promise<void> {
-    return plugin.inTurn(() =>
+    return this.#turn(plugin, () =>
       this.#changes.change(plugin, { enabled: true, ...(grants === null ? {} : { grants }) }, actor),
     );
   }
 
   disable(plugin: Plugin, actor: Actor): Promise<void> {
-    return plugin.inTurn(() => this.#changes.change(plugin, { enabled: false }, actor));
+    return this.#turn(plugin, () => this.#changes.change(plugin, { enabled: false }, actor));
   }
 
   /** Changes any of: enabled, config, grants, limits, whether it has its own process. All of it or nothing. */
   change(plugin: Plugin, change: ChangeRequest, actor: Actor): Promise<void> {
-    return plugin.inTurn(() => this.#changes.change(plugin, change, actor));
+    return this.#turn(plugin, () => this.#changes.change(plugin, change, actor));
   }
 
   /**
    * Reads the plugin again and swaps it in. When it does not load, the old one goes on serving.
    *
+   * @param everywhere whether the other cores do it too, once it has loaded here
    * @throws CodedError why it did not load
    */
-  reload(plugin: Plugin): Promise<void> {
-    return plugin.inTurn(async () => {
+  reload(plugin: Plugin, everywhere = false): Promise<void> {
+    return this.#turn(plugin, async () => {
       if (!plugin.row.enabled) throw new CodedError('plugin_disabled', `The plugin ${plugin.name} is not enabled`);
       await this.#swap(plugin);
+      if (!everywhere || !this.#deps.replica.isShared) return;
+      plugin.row = await renewPlugin(this.#deps.db, plugin.name);
+      plugin.loaded = plugin.row.generation;
     });
+  }
+
+  /** A change of a plugin that another core may have changed since this one last looked. */
+  #turn<T>(plugin: Plugin, change: () => Promise<T>): Promise<T> {
+    return plugin.inTurn(async () => {
+      await this.following.upToDate(plugin);
+      return change();
+    });
+  }
+
+  #forget({ name }: Plugin): void {
+    this.drop(name);
+    this.#deps.redactor.drop(name);
+    this.#deps.forget(name);
   }
 
   /**
@@ -235,51 +307,51 @@ export class Lifecycle extends PluginList {
     });
   }
 
-  async #swap(plugin: Plugin, inspect = false): Promise<void> {
-    try {
-      const { instance, digest, grants } = await this.#loads.current(plugin, inspect);
-      const { version } = instance.parts.manifest;
-      if (version !== plugin.row.version || digest !== plugin.row.packageDigest) {
-        plugin.row = await updatePlugin(this.#deps.db, plugin.name, { version, packageDigest: digest, grants });
-      }
-      this.describe(plugin, instance.parts.manifest);
-      await this.#traffic.activate(plugin, instance);
-    } catch (error) {
-      const failure = toFailure(error);
-      const live = plugin.instance;
-      const kept = plugin.registrations;
-      if (live !== null) plugin.state = { kind: 'active', instance: live, reloadFailure: failure };
-      else if (error instanceof CodedError && error.code === 'plugin_unavailable') {
-        plugin.state = { kind: 'loading', ...(kept === null ? {} : { kept }) };
-      } else {
-        // What worked until it hibernated may be held up by no more than a network that is down.
-        const retry = kept === null ? {} : { retry: { at: performance.now() + HIBERNATION_LIMITS.retryMs, kept } };
-        plugin.state = { kind: 'failed', failure, ...retry };
-      }
-      throw error;
-    }
+  #swap(plugin: Plugin, inspect = false): Promise<void> {
+    return swap(this.#swapping, plugin, inspect);
   }
 
   /**
-   * Removes a plugin at once: routes, subscriptions, jobs; and its data unless it is to be kept.
+   * Removes a plugin at once: routes, subscriptions, jobs; and its data unless it is to be kept, with its restore points
+   * and their packages: a later install of the name finds them.
    */
   uninstall(plugin: Plugin, data: 'keep' | 'drop', actor: Actor): Promise<void> {
-    return plugin.inTurn(async () => {
-      await this.#traffic.takeDown(plugin);
-      await this.#deps.db.transaction().execute(async (trx) => {
+    return this.#turn(plugin, async () => {
+      const { databases, db, dropData, log, points, vault } = this.#deps;
+      const drops: (() => Promise<void>)[] = [];
+      const before = plugin.state;
+      const kept = plugin.registrations === null ? {} : { kept: RegistrationSet.of(plugin.registrations.list()) };
+      await this.#traffic.takeDown(plugin).catch((error: unknown) => this.#stayInstalled(plugin, before, kept, error));
+      await transact(db, async (trx) => {
         await publish(trx, { name: 'plugin.uninstalled', data: { plugin: plugin.name, version: plugin.row.version } });
         await writeAudit(trx, actor, 'plugin.uninstalled', plugin.name, { data });
         await deletePlugin(trx, plugin.name);
         if (data === 'drop') {
-          await this.#deps.vault.dropPlugin(plugin.name, trx);
-          await this.#deps.dropData(plugin.name, trx);
+          await vault.dropPlugin(plugin.name, trx);
+          await dropData(plugin.name, trx);
+          drops.push(await points.dropPlugin(plugin.name, trx), await databases.dropPlugin(plugin.name, trx));
         }
         await dropUnusedPackages(trx);
-      });
-      this.drop(plugin.name);
-      this.#deps.redactor.drop(plugin.name);
-      this.#deps.forget(plugin.name);
+      }).catch((error: unknown) => this.#stayInstalled(plugin, before, kept, error));
+      await dropAfterwards(log, plugin.name, drops);
+      this.#forget(plugin);
     });
+  }
+
+  /**
+   * An uninstall failed: what ran before it comes up again, with what it had registered.
+   *
+   * @throws why it failed
+   */
+  #stayInstalled(plugin: Plugin, before: PluginState, kept: { kept?: RegistrationSet }, failure: unknown): never {
+    const wasThere = before.kind === 'active' || before.kind === 'hibernated' || before.kind === 'loading';
+    plugin.state = wasThere ? { kind: 'loading', ...kept } : before;
+    if (wasThere) {
+      this.#bringUp(plugin).catch((error: unknown) =>
+        this.#deps.log.error({ err: error, plugin: plugin.name }, 'a plugin was not brought up again'),
+      );
+    }
+    throw failure;
   }
 
   /** Lets the isolate of an idle plugin go; the next invocation brings another up. */
@@ -313,6 +385,17 @@ export class Lifecycle extends PluginList {
     await this.loadEnabled();
   }
 
+  /** The database was away, and is back: what did not load meanwhile is tried once more. */
+  async onDatabaseBack(): Promise<void> {
+    await this.#forEach(async (plugin) => {
+      await plugin.inTurn(async () => {
+        const { state } = plugin;
+        if (state.kind === 'failed') plugin.state = { kind: 'loading', ...(state.retry && { kept: state.retry.kept }) };
+      });
+      await this.#bringUp(plugin);
+    });
+  }
+
   /** Loads an enabled plugin that is not running; its failure is its state. */
   async #bringUp(plugin: Plugin): Promise<void> {
     await plugin.inTurn(async () => {
@@ -331,6 +414,7 @@ export class Lifecycle extends PluginList {
   /** Stops routing and lets every isolate end its hooks, within the time that a stop has. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.following.stop();
     this.#hibernation.stop();
     const plugins = this.list();
     for (const plugin of plugins) plugin.onWake = null;
@@ -346,6 +430,11 @@ export class Lifecycle extends PluginList {
         live.guest.dispose();
       }),
     );
+  }
+
+  /** What it is loaded from. @throws CodedError `plugin_load_failed` when it is gone, or of reading it */
+  packageOf(plugin: Plugin): Promise<PackageFiles> {
+    return this.#packages.of(plugin);
   }
 
   /** @throws CodedError `manifest_invalid` */

@@ -50,6 +50,8 @@ export const LIFECYCLE_LIMITS = {
   drainMs: 10_000,
   /** `onUnload`, `onDisable` and the like: a courtesy, not a veto. */
   hookMs: 5_000,
+  /** Migrations of one change together: a table of millions is rewritten within it, while the plugin's calls wait. */
+  migrateMs: 600_000,
   /** A request waits this long for a plugin that is being restarted. */
   restartWaitMs: 5_000,
   /** A plugin that reaches one of these is quarantined: in bursts, or again and again. A lost isolate is one strike. */

@@ -9,12 +9,14 @@ import type { Bundler } from '../packages/bundle.ts';
 import type { Manifest } from '../packages/manifest.ts';
 import type { PackageFiles } from '../packages/read.ts';
 import type { Quotas } from '../quotas/quotas.ts';
+import { inSpan } from '../telemetry/scope.ts';
 import { Instance, type WriteLog } from './instance.ts';
 import { type AskedLimits, resolveLimits } from './limits.ts';
 import type { Meters } from './meters.ts';
 import type { Lodging } from './placement.ts';
 import type { Registrations } from './registrations.ts';
 import { belowWrapper, StackMapper } from './source-map.ts';
+import type { Staged } from './staged.ts';
 import type { PluginFailure } from './state.ts';
 import type { PluginSource } from './store.ts';
 
@@ -22,6 +24,10 @@ import type { PluginSource } from './store.ts';
 export interface Inhabitant extends Resident {
   readonly limits: PluginLimits;
   readonly stacks: StackMapper;
+  /** The database that it works in while that is staged; its plugin's current one otherwise. */
+  readonly database?: string;
+  /** What it has until the change that it was loaded for is committed. */
+  staged: Staged | null;
 }
 
 export interface LoaderDeps {
@@ -34,6 +40,8 @@ export interface LoaderDeps {
   /** The operator's own ceilings of limits. */
   readonly ceilings: AskedLimits;
   readonly logOf: (plugin: string) => WriteLog;
+  /** The text without the plugin's secrets. */
+  readonly mask: (plugin: string, text: string) => string;
   readonly lodgingOf: (plugin: string, ownProcess: boolean) => Lodging;
   /** Throws CodedError `confinement_required` when a plugin of that source is not to run here. */
   readonly admit: (plugin: { readonly name: string; readonly source: PluginSource }) => void;
@@ -50,6 +58,10 @@ export interface LoadRequest {
   readonly limits: Record<string, unknown>;
   readonly source: PluginSource;
   readonly ownProcess: boolean;
+  /** A staged database that it is to work in. */
+  readonly database?: string;
+  /** What it has that is not its plugin's yet. */
+  readonly staged?: Pick<Staged, 'secrets' | 'space'>;
   /** Whether its isolate is to be inspected, for which it gets a process of its own. */
   readonly inspect?: boolean;
 }
@@ -64,15 +76,25 @@ export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promis
   const { manifest } = request;
   deps.admit({ name: manifest.name, source: request.source });
   const begun = performance.now();
-  const bundle = await deps.bundler.bundle(request.pkg, manifest);
+  const facts = { 'streamspace.plugin': manifest.name, 'streamspace.plugin.version': manifest.version };
+  const bundle = await inSpan('plugin bundle', facts, () => deps.bundler.bundle(request.pkg, manifest));
   const limits = resolveLimits(manifest.limits ?? {}, request.limits, deps.ceilings);
   const isolate = deps.supervisor.nextIsolate();
   const inspect = request.inspect === true;
   const stacks = new StackMapper(manifest.name, inspect ? belowWrapper(bundle.map) : bundle.map);
   const { name: plugin, version } = manifest;
-  const resident: Inhabitant = { plugin, version, grants: request.grants, limits, stacks };
+  const resident: Inhabitant = {
+    plugin,
+    version,
+    grants: request.grants,
+    limits,
+    stacks,
+    ...(request.database === undefined ? {} : { database: request.database }),
+    staged: request.staged === undefined ? null : { ...request.staged, committing: null },
+  };
   const registrations = deps.registrations.open(isolate);
   const log = deps.logOf(manifest.name);
+  const mask = (text: string): string => deps.mask(manifest.name, text);
   deps.residents.set(isolate, resident);
   const { placement, onPool }: Lodging = inspect
     ? { placement: { kind: 'inspected', plugin, isolate }, onPool: true }
@@ -90,7 +112,9 @@ export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promis
   };
   try {
     const bundled = performance.now();
-    const guest = await deps.supervisor.load(isolate, head, bundle.code, placement);
+    const guest = await inSpan('isolate load', facts, () =>
+      deps.supervisor.load(isolate, head, bundle.code, placement),
+    );
     const made = performance.now();
     const instance = new Instance({
       guest,
@@ -101,6 +125,7 @@ export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promis
       registrations,
       stacks,
       log,
+      mask,
       meter: deps.meters.of(manifest.name),
       quotas: deps.quotas.of(manifest.name),
     });
@@ -121,12 +146,12 @@ export async function loadPlugin(deps: LoaderDeps, request: LoadRequest): Promis
   } catch (error) {
     deps.registrations.close(isolate);
     deps.residents.delete(isolate);
-    throw loadFailed(error, stacks);
+    throw loadFailed(error, stacks, mask);
   }
 }
 
 /** Every failure to load becomes one code, with the position in the plugin's own files where there is one. */
-function loadFailed(error: unknown, stacks: StackMapper): CodedError {
+function loadFailed(error: unknown, stacks: StackMapper, mask: (text: string) => string): CodedError {
   if (error instanceof CodedError) {
     if (error.code === 'plugin_error') return new CodedError('plugin_load_failed', error.message, error.extra);
     if (error.code === 'plugin_deadline') {
@@ -137,8 +162,8 @@ function loadFailed(error: unknown, stacks: StackMapper): CodedError {
   const guest = error instanceof LoadRefused || error instanceof GuestFailure ? error.guest : null;
   const message =
     guest === null ? (error instanceof Error ? error.message : String(error)) : `${guest.name}: ${guest.message}`;
-  const stack = guest === null ? null : stacks.map(guest.stack);
-  return new CodedError('plugin_load_failed', message, stack === null ? {} : { stack });
+  const stack = guest === null ? null : mask(stacks.map(guest.stack));
+  return new CodedError('plugin_load_failed', mask(message), stack === null ? {} : { stack });
 }
 
 /** A failure as the API and the log show it. */

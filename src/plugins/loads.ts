@@ -1,4 +1,5 @@
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import type { Trx } from '../db/client.ts';
 import type { PermissionCatalog } from '../permissions/grants.ts';
 import type { Redactor } from '../secrets/redact.ts';
 import type { Vault } from '../secrets/vault.ts';
@@ -15,6 +16,15 @@ export interface LoadsDeps {
   readonly permissions: PermissionCatalog;
 }
 
+/** A load of what is installed. */
+export interface CurrentLoad {
+  readonly request: LoadRequest;
+  /** @param more what else it is to have: a staged database, an inspector */
+  readonly load: (more?: Pick<LoadRequest, 'database' | 'inspect' | 'staged'>) => Promise<Instance>;
+  /** The settings, when the manifest calls sensitive by now what is stored in the clear; else null. */
+  readonly toSeal: Settings | null;
+}
+
 /** Makes instances of installed plugins; nothing is routed to them yet. */
 export class Loads {
   readonly #deps: LoadsDeps;
@@ -25,15 +35,8 @@ export class Loads {
     this.#packages = packages;
   }
 
-  /**
-   * Loads the package as it is now, under the stored settings and grants. A folder's own wishes are granted.
-   *
-   * @param inspect whether its isolate is to be inspected
-   */
-  async current(
-    plugin: Plugin,
-    inspect = false,
-  ): Promise<{ instance: Instance; digest: string; grants: readonly string[] }> {
+  /** What a load of the package as it is now takes: stored settings and grants. A folder's own wishes are granted. */
+  async current(plugin: Plugin): Promise<CurrentLoad> {
     const { row } = plugin;
     const pkg = await this.#packages.of(plugin);
     const manifest = this.#packages.manifestOf(pkg);
@@ -46,14 +49,39 @@ export class Loads {
         : this.#deps.permissions.resolve(manifest, null, row.grants);
     const stored = hasSecrets(manifest) ? await this.stored(plugin) : { plain: row.config, secrets: {} };
     const settings = storedSettings(manifest, stored);
-    const { limits, source } = row;
-    const load = { pkg, manifest, config: settings.plain, grants, limits, source, ownProcess: row.ownProcess, inspect };
-    return { instance: await this.load(load, settings, stored), digest: pkg.digest, grants };
+    const { limits, source, ownProcess } = row;
+    const request = { pkg, manifest, config: settings.plain, grants, limits, source, ownProcess };
+    const isNew = Object.keys(settings.secrets).some((name) => !Object.hasOwn(stored.secrets, name));
+    return {
+      request,
+      load: (more = {}) => this.load({ ...request, ...more }, settings, stored),
+      toSeal: isNew ? settings : null,
+    };
+  }
+
+  /** Seals the secrets in the transaction that stores the rest of the settings. */
+  async seal(plugin: string, { secrets }: Settings, trx: Trx): Promise<void> {
+    await this.#deps.vault.put(plugin, secrets, trx);
   }
 
   load(load: LoadRequest, settings: Settings, stored: Settings): Promise<Instance> {
     this.redact(load.manifest.name, stored, settings);
     return loadPlugin(this.#deps.loader, load);
+  }
+
+  /**
+   * Its change is about to be committed: what it asks of its keys waits for that.
+   *
+   * @returns to be called after it: what the instance was loaded with is its plugin's then
+   */
+  commit(instance: Instance): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const resident = this.#deps.loader.residents.get(instance.guest.id);
+    if (resident?.staged != null) resident.staged.committing = promise;
+    return () => {
+      if (resident !== undefined) resident.staged = null;
+      resolve();
+    };
   }
 
   async stored(plugin: Plugin): Promise<Settings> {

@@ -2,6 +2,7 @@ import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../../sandbox-apis/log/levels.ts';
 import type { Log } from '../log.ts';
 import type { Redactor } from '../secrets/redact.ts';
+import { currentScope } from '../telemetry/scope.ts';
 import { PLUGIN_LOG_LIMITS, type PluginLogLimits } from './log-limits.ts';
 import { cleanLine, type LogLine } from './log-line.ts';
 import { LogReader } from './log-reader.ts';
@@ -15,6 +16,11 @@ export interface LogEntry {
   readonly message: string;
   readonly fields?: Readonly<Record<string, unknown>>;
   readonly isolate?: number;
+  /** The HTTP request that it was written for, as far as that is known. */
+  readonly requestId?: string;
+  /** Of the span that it was written in, while tracing is on. */
+  readonly traceId?: string;
+  readonly spanId?: string;
 }
 
 export interface PluginLogs {
@@ -105,6 +111,7 @@ export function createPluginLogs({ log, redactor, rate, limits = PLUGIN_LOG_LIMI
       message,
       ...(fields && { fields }),
       ...(isolate !== undefined && { isolate }),
+      ...belongings(),
     };
     kept.entries.push(entry);
     kept.chars += sizeOf(entry);
@@ -164,4 +171,15 @@ function includes(least: LogLevel, level: LogLevel): boolean {
 
 function sizeOf({ message, fields }: LogEntry): number {
   return ENTRY_CHARS + message.length + (fields === undefined ? 0 : JSON.stringify(fields).length);
+}
+
+/** What a line that is written now belongs to. */
+function belongings(): Pick<LogEntry, 'requestId' | 'traceId' | 'spanId'> {
+  const scope = currentScope();
+  if (scope === undefined) return {};
+  const { requestId, span } = scope;
+  return {
+    ...(requestId !== null && { requestId }),
+    ...(span !== null && { traceId: span.traceId, spanId: span.spanId }),
+  };
 }

@@ -35,10 +35,17 @@ export class PluginPackages {
       if (folder === null) throw new CodedError('plugin_load_failed', `The folder of ${row.name} is gone`);
       return readFolder(folder);
     }
-    const cached = this.#packages.get(row.packageDigest);
+    const pkg = await this.kept(row.packageDigest);
+    if (pkg === null) throw new CodedError('plugin_load_failed', `The package of ${row.name} is gone`);
+    return pkg;
+  }
+
+  /** A package that was uploaded once, by its digest; null when it is not kept. */
+  async kept(digest: string): Promise<PackageFiles | null> {
+    const cached = this.#packages.get(digest);
     if (cached !== undefined) return cached;
-    const archive = await readPackage(this.#db, row.packageDigest);
-    if (archive === null) throw new CodedError('plugin_load_failed', `The package of ${row.name} is gone`);
+    const archive = await readPackage(this.#db, digest);
+    if (archive === null) return null;
     const pkg = await readArchive(archive);
     this.#packages.add(pkg);
     return pkg;

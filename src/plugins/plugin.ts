@@ -1,4 +1,5 @@
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import type { Subscription } from '../events/subscriptions.ts';
 import type { Manifest } from '../packages/manifest.ts';
 import type { Instance } from './instance.ts';
 import { LIFECYCLE_LIMITS } from './limits.ts';
@@ -22,8 +23,11 @@ export class Plugin {
   apartUntil = 0;
   /** Until when it is not loaded again, by `performance.now()`: others come first. */
   pausedUntil = 0;
-  /** Patterns that the database has for it; null when that is not known. */
-  subscribed: readonly string[] | null = null;
+  /** Subscriptions that the database has for it; null when that is not known. */
+  subscribed: readonly Subscription[] | null = null;
+
+  /** Generation of its row when what serves, or hibernates, was loaded; 0 while nothing was. */
+  loaded = 0;
 
   /** Loads it, which is in state `loading` then; null while nothing can. */
   onWake: (() => void) | null = null;

@@ -7,11 +7,13 @@ import type {
   NewRegistration,
   RegistrationSink,
   RouteRegistration,
+  ServiceRegistration,
   SubscriptionRegistration,
 } from '../../sandbox-apis/_kit/registrations.ts';
 import { API_LIMITS } from '../../sandbox-apis/api/contract.ts';
 import { EVENT_LIMITS } from '../../sandbox-apis/events/patterns.ts';
 import { SCHEDULER_LIMITS } from '../../sandbox-apis/scheduler/limits.ts';
+import { SERVICE_LIMITS } from '../../sandbox-apis/services/limits.ts';
 import { type RouteChecks, routeChecks } from './route-checks.ts';
 
 /** Registrations that one plugin may hold; each costs the core memory, and the rooms say why so many. */
@@ -20,6 +22,7 @@ const MAX_REGISTRATIONS: Readonly<Record<NewRegistration['kind'], number>> = {
   subscription: EVENT_LIMITS.subscriptions,
   job: SCHEDULER_LIMITS.jobs,
   method: 200,
+  service: SERVICE_LIMITS.registrations,
 };
 
 export interface Route {
@@ -54,6 +57,7 @@ export class RegistrationSet {
     if (this.#of(kind).length >= MAX_REGISTRATIONS[kind]) {
       throw new CodedError('quota_exceeded', `A plugin may hold ${MAX_REGISTRATIONS[kind]} registrations of a ${kind}`);
     }
+    if (registration.kind === 'subscription') this.#assertOneOrder(registration);
     const key = keyOf(registration);
     if (key !== null && this.#keys.has(key)) {
       throw new CodedError('registration_conflict', `${key} is registered already`);
@@ -86,6 +90,9 @@ export class RegistrationSet {
   get methods(): MethodRegistration[] {
     return this.#of('method');
   }
+  get services(): ServiceRegistration[] {
+    return this.#of('service');
+  }
 
   /** The endpoint for a method and a path below the prefix; `ALL` answers what nothing else does. */
   find(method: string, path: string): { store: Route; params: Record<string, string> } | null {
@@ -101,6 +108,13 @@ export class RegistrationSet {
     this.#router ??= buildRouter(this.routes);
     const methods = [...new Set(this.routes.map((route) => route.method))];
     return methods.filter((method) => this.#router?.find(method, path) != null);
+  }
+
+  /** An event has one delivery to the plugin, so one key. */
+  #assertOneOrder({ pattern, orderBy }: SubscriptionRegistration): void {
+    const other = this.subscriptions.find((one) => one.pattern === pattern && one.orderBy !== undefined)?.orderBy;
+    if (orderBy === undefined || other === undefined || other === orderBy) return;
+    throw new CodedError('registration_conflict', `"${pattern}" is ordered by "${other}" already, not by "${orderBy}"`);
   }
 
   #of<K extends NewRegistration['kind']>(kind: K): Extract<NewRegistration, { kind: K }>[] {
@@ -125,6 +139,8 @@ function keyOf(registration: NewRegistration): string | null {
       return `job "${registration.name}"`;
     case 'method':
       return `method "${registration.name}"`;
+    case 'service':
+      return `service "${registration.name}"`;
     case 'subscription':
       return null;
   }

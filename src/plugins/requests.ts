@@ -1,12 +1,13 @@
 import semver from 'semver';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Trx } from '../db/client.ts';
+import { publish } from '../events/publish.ts';
 import type { Manifest } from '../packages/manifest.ts';
 import type { PackageFiles } from '../packages/read.ts';
 import { audit } from '../permissions/audit.ts';
 import type { Plugin } from './plugin.ts';
 import { type Settings, settingsOf, storedSettings } from './settings.ts';
-import type { PluginRow, PluginSource } from './store.ts';
+import { type PluginRow, type PluginSource, saveVersion } from './store.ts';
 
 /** Who asks for a change; for the audit log. */
 export interface Actor {
@@ -64,6 +65,8 @@ export function newRow(request: InstallRequest, manifest: Manifest): PluginRow &
     limits: {},
     ownProcess: false,
     quarantineReason: null,
+    revision: 0,
+    generation: 0,
     installedAt: now,
     updatedAt: now,
     installedBy: null,
@@ -87,6 +90,24 @@ export function checkReplacement({ row, folder }: Plugin, request: InstallReques
       `${manifest.version} is older than the installed ${row.version}; send downgrade=true to take it`,
     );
   }
+}
+
+export interface Upgrade {
+  readonly manifest: Manifest;
+  /** Of the package. */
+  readonly digest: string;
+  readonly grants: readonly string[];
+  /** The version before. */
+  readonly from: string;
+}
+
+/** For a transaction that puts a version in the place of another (or of itself, packed anew). */
+export async function noteUpgrade(trx: Trx, actor: Actor, upgrade: Upgrade): Promise<void> {
+  const { manifest, digest, grants, from } = upgrade;
+  const { name, version } = manifest;
+  await saveVersion(trx, manifest, digest);
+  await publish(trx, { name: 'plugin.upgraded', data: { plugin: name, version, from } });
+  await writeAudit(trx, actor, 'plugin.upgraded', name, { version, from, grants });
 }
 
 export function writeAudit(

@@ -18,7 +18,10 @@ export interface Settings {
 export function settingsOf(manifest: Manifest, input: unknown, stored: Settings): Settings {
   const rules = compileConfig(manifest.configSchema, manifest.name);
   const before = rules.joinSensitive(stored.plain, stored.secrets);
-  const { value, issues } = rules.validate(rules.keepRedacted(input, before));
+  const kept = rules.keepRedacted(input, before);
+  const checked = rules.validate(kept.value);
+  const { value } = checked;
+  const issues = kept.issues.length > 0 ? kept.issues : checked.issues;
   if (issues.length > 0) {
     const errors = issues.map((issue) => ({ ...issue, pointer: `/config${issue.pointer}` }));
     throw new CodedError(

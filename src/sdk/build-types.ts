@@ -23,6 +23,8 @@ export async function buildTypes(): Promise<ReadonlyMap<string, string>> {
       ['globals.d.ts', await buildGlobals(sources)],
       ['index.d.ts', await buildIndex(sources)],
       ['index.js', INDEX],
+      ['kysely.d.ts', await readFile(join(HERE, 'source/kysely.d.ts'), 'utf8')],
+      ['kysely.js', await javaScript(join(HERE, '../../sandbox-apis/database/kysely.ts'))],
       ['node.d.ts', await buildNode(sources, await readFile(join(HERE, 'source/node.d.ts'), 'utf8'))],
       ['package.json', PACKAGE],
       ['sockets.d.ts', SOCKETS],
@@ -42,10 +44,10 @@ Bun. In \`tsconfig.json\`:
 \`\`\`
 
 Written by \`streamspace plugin create\` and \`streamspace plugin types\`; \`definePlugin\` is its only value, and the host has
-its own.
+its own. \`@streamspace/sdk/kysely\` is a dialect of [Kysely](https://kysely.dev), which the plugin has to bring.
 `;
 
-/** For programs that run a plugin's files without a host, such as a unit test. */
+/** What a plugin's bundle gets, and programs that run its files without a host, such as a unit test. */
 const INDEX = `export function definePlugin(plugin) {
   return plugin;
 }
@@ -59,7 +61,12 @@ const PACKAGE = `${JSON.stringify(
     license: 'Apache-2.0 AND MIT',
     type: 'module',
     types: './index.d.ts',
-    exports: { '.': { types: './index.d.ts', default: './index.js' } },
+    exports: {
+      '.': { types: './index.d.ts', default: './index.js' },
+      './kysely': { types: './kysely.d.ts', default: './kysely.js' },
+    },
+    peerDependencies: { kysely: '>=0.28' },
+    peerDependenciesMeta: { kysely: { optional: true } },
     sideEffects: false,
   },
   null,
@@ -76,10 +83,16 @@ const SOCKETS = `declare module 'cloudflare:sockets' {
 }
 `;
 
+/** A module of ours without its types; it stands by itself. */
+async function javaScript(path: string): Promise<string> {
+  const transpiler = new Bun.Transpiler({ loader: 'ts', target: 'browser' });
+  return transpiler.transformSync(await readFile(path, 'utf8'));
+}
+
 async function licence(): Promise<string> {
   const apache = await readFile(join(MODULES, 'typescript/LICENSE'), 'utf8');
   const mit = await readFile(join(MODULES, '@types/node/LICENSE'), 'utf8');
-  return `index.d.ts, index.js, sockets.d.ts: StreamSpace, under the Apache License 2.0.
+  return `index.d.ts, index.js, kysely.d.ts, kysely.js, sockets.d.ts: StreamSpace, under the Apache License 2.0.
 globals.d.ts: from TypeScript's lib.webworker.d.ts, Copyright (c) Microsoft Corporation, under the Apache License 2.0;
 changed: declarations were taken out and some replaced.
 node.d.ts: from @types/node (DefinitelyTyped), Copyright (c) Microsoft Corporation, under the MIT License; changed likewise.

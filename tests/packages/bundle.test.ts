@@ -159,6 +159,16 @@ describe('errors', () => {
     ]);
   });
 
+  test('the modules of the SDK need what they are about', async () => {
+    const found = await shop.issues({
+      'index.ts': 'import "@streamspace/sdk/kysely"; import "@streamspace/sdk/other"',
+    });
+    expect(found.map(({ file, message }) => `${file}: ${message}`).sort()).toEqual([
+      'index.ts: "@streamspace/sdk/other" is neither a file of the package nor in its node_modules',
+      'sdk:@streamspace/sdk/kysely: "kysely" is neither a file of the package nor in its node_modules',
+    ]);
+  });
+
   test('the error says the first problem and how many there are', async () => {
     const error = await refusal(shop.bundle({ 'index.ts': 'import "./a"; import "./b"' }));
     expect([error.code, error.message]).toEqual([

@@ -6,7 +6,14 @@ import { MANIFEST_LIMITS } from '../../src/packages/limits.ts';
 import { type Manifest, manifestJsonSchema, parseManifest } from '../../src/packages/manifest.ts';
 import { packageOf, refusal } from './fixture.ts';
 
-const PATTERNS = ['network(?::[a-z.*]+)?', 'network:tcp:[a-z.*]+:[0-9]+', 'events:subscribe:.+'];
+const PATTERNS = [
+  'network(?::[a-z.*]+)?',
+  'network:tcp:[a-z.*]+:[0-9]+',
+  'events:subscribe:.+',
+  'files',
+  'database',
+  'services:provide:[a-z-]+',
+];
 const BASE = { name: 'greeter', version: '1.0.0' };
 
 function parse(manifest: unknown, files: Record<string, string> = { 'index.ts': '' }): Manifest {
@@ -214,7 +221,14 @@ describe('what is refused, with its place', () => {
     [{ ...BASE, events: ['session.**'] }, '/events/0'],
     [{ ...BASE, dependencies: { 'Not A Name': '*' } }, '/dependencies/Not A Name'],
     [{ ...BASE, permissions: Array.from({ length: 65 }, (_, i) => `network:h${i}`) }, '/permissions'],
+    [{ ...BASE, permissions: ['services:provide:storage-backend'] }, '/permissions/0'],
     [{ ...BASE, displayName: 'x'.repeat(81) }, '/displayName'],
+    [{ ...BASE, configSchema: { pin: { type: 'number', sensitive: true } } }, '/configSchema/properties/pin'],
+    [{ ...BASE, configSchema: { a: { type: 'string', pattern: '(?=x)' } } }, '/configSchema/properties/a/pattern'],
+    [
+      { ...BASE, configSchema: { token: { type: 'string', sensitive: true } }, defaultConfig: { token: 'x' } },
+      '/defaultConfig',
+    ],
     [[], ''],
     ['null', ''],
   ])('%j', async (manifest, pointer) => {

@@ -126,27 +126,78 @@ describe('sensitive fields', () => {
   test('stars that come back keep what is stored', () => {
     const edited = rules.redact(full);
     edited.channel = '#new';
-    expect(rules.keepRedacted(edited, full)).toEqual({ ...full, channel: '#new' });
+    expect(rules.keepRedacted(edited, full)).toEqual({ value: { ...full, channel: '#new' }, issues: [] });
     const changed = {
       webhookUrl: 'https://other',
       smtp: { 'pass.word': '********' },
       servers: [{ token: '********' }],
     };
     expect(rules.keepRedacted(changed, { webhookUrl: url })).toEqual({
-      webhookUrl: 'https://other',
-      smtp: {},
-      servers: [{}],
+      value: { webhookUrl: 'https://other', smtp: {}, servers: [{}] },
+      issues: [],
     });
-    expect(rules.keepRedacted({ channel: '********' }, full)).toEqual({ channel: '********' });
-    expect(rules.keepRedacted('text', full)).toBe('text');
+    expect(rules.keepRedacted({ channel: '********' }, full)).toEqual({ value: { channel: '********' }, issues: [] });
+    expect(rules.keepRedacted('text', full)).toEqual({ value: 'text', issues: [] });
+  });
+
+  describe('stars in a list stay with their item', () => {
+    const server = (name: string, token = '********') => ({ name, token });
+    const stored = { servers: [server('a', 'token a'), server('b', 'token b'), server('c', 'token c')] };
+    const [a, b, c] = stored.servers;
+
+    test.each<[string, unknown[], unknown[]]>([
+      ['the first one goes', [server('b'), server('c')], [b, c]],
+      ['they change places', [server('c'), server('a'), server('b')], [c, a, b]],
+      ['one comes', [server('new', 'new'), server('a'), server('b'), server('c')], [server('new', 'new'), a, b, c]],
+      ['one is changed', [server('a'), server('B'), server('c')], [a, server('B', 'token b'), c]],
+      ['one is changed and another one goes', [server('a'), server('B')], [a, '/servers/1']],
+      [
+        'one is changed and another one comes',
+        [server('A'), server('b'), server('c'), server('d', 'x')],
+        [server('A', 'token a'), b, c, server('d', 'x')],
+      ],
+      [
+        'all are changed',
+        [server('A'), server('B'), server('C')],
+        [server('A', 'token a'), server('B', 'token b'), server('C', 'token c')],
+      ],
+      ['one is entered anew', [server('a'), server('b', 'new'), server('c')], [a, server('b', 'new'), c]],
+    ])('%s', (_, servers, kept) => {
+      const { value, issues } = rules.keepRedacted({ servers }, stored);
+      const lost = kept.filter((item) => typeof item === 'string');
+      expect(issues.map(({ pointer }) => pointer)).toEqual(lost as string[]);
+      if (lost.length === 0) expect(value).toEqual({ servers: kept });
+    });
+
+    test('of items that look alike none is guessed', () => {
+      const list = compileConfig(
+        { properties: { tokens: { type: 'array', items: { type: 'string', sensitive: true } } } },
+        'l',
+      );
+      const tokens = { tokens: ['one', 'two', 'three'] };
+      const mask = '********';
+      expect(list.keepRedacted({ tokens: [mask, mask, mask] }, tokens).value).toEqual(tokens);
+      expect(list.keepRedacted({ tokens: [mask, mask, mask, 'four'] }, tokens).value).toEqual({
+        tokens: [...tokens.tokens, 'four'],
+      });
+      expect(list.keepRedacted({ tokens: ['new', mask, mask] }, tokens).value).toEqual({
+        tokens: ['new', 'two', 'three'],
+      });
+      expect(list.keepRedacted({ tokens: [mask, mask] }, tokens).issues.map(({ pointer }) => pointer)).toEqual([
+        '/tokens/0',
+        '/tokens/1',
+      ]);
+    });
   });
 
   test('depth beside them is no matter before the value is checked', () => {
     let deep: unknown = 1;
     for (let i = 0; i < 100_000; i += 1) deep = [deep];
-    expect(rules.validate(rules.keepRedacted({ webhookUrl: '********', deep }, full)).issues[0]?.message).toContain(
-      'deep',
+    const { value } = rules.keepRedacted(
+      { webhookUrl: '********', deep, servers: [{ token: '********', deep }] },
+      full,
     );
+    expect(rules.validate(value).issues[0]?.message).toContain('deep');
   });
 
   test('are found in every branch of a schema', () => {
@@ -177,7 +228,6 @@ describe('sensitive fields', () => {
     });
     expect(found).toEqual({
       'box.inBox': '1',
-      'tuple.0': 'plain',
       'tuple.1': '2',
       'x-y': '3',
       'free.a': '4',
@@ -188,11 +238,88 @@ describe('sensitive fields', () => {
   });
 });
 
+describe('what stands beside sensitive fields', () => {
+  test('an empty default, an example, and null are no secrets', () => {
+    const rules = compileConfig(
+      {
+        definitions: { unused: { type: 'string', sensitive: true, default: 'x' } },
+        properties: {
+          a: { type: 'string', sensitive: true, default: '', examples: ['xoxb-...'] },
+          b: { oneOf: [{ type: 'string', sensitive: true }, { type: 'null' }, { type: 'string', pattern: '^env:' }] },
+        },
+      },
+      'fine',
+    );
+    expect(rules.splitSensitive({ a: 'x', b: 'env:X' }).secrets).toEqual({ a: 'x', b: 'env:X' });
+    expect(rules.validate({ b: null }).issues).toEqual([]);
+  });
+
+  test('what the schema lets through and is no text is refused, for it would stand in the clear', () => {
+    const rules = compileConfig(
+      {
+        properties: {
+          kind: {},
+          list: { items: [{ type: 'integer' }, { type: 'string', sensitive: true }] },
+        },
+        if: { properties: { kind: { const: 'a' } } },
+        // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+        then: { properties: { key: { type: 'string', sensitive: true } } },
+      },
+      'odd',
+    );
+    expect(rules.validate({ kind: 'b', key: 12345678 }).issues).toEqual([
+      { pointer: '/key', message: 'must be text: the field is sensitive' },
+    ]);
+    expect(rules.validate({ kind: 'b', key: 'x', list: [1, 'x'] }).issues).toEqual([]);
+  });
+});
+
 describe('refused schemas', () => {
   test.each<[string, unknown, string]>([
     ['sensitive number', { properties: { pin: { type: 'number', sensitive: true } } }, '/configSchema/properties/pin'],
     ['sensitive without type', { properties: { pin: { writeOnly: true } } }, '/configSchema/properties/pin'],
     ['sensitive object', { properties: { o: { type: 'object', sensitive: true } } }, '/configSchema/properties/o'],
+    [
+      'a mark that is no mark',
+      { properties: { a: { type: 'string', sensitive: 'true' } } },
+      '/configSchema/properties/a/sensitive',
+    ],
+    [
+      'another form of a sensitive field',
+      { properties: { a: { oneOf: [{ type: 'string', sensitive: true }, { type: 'integer' }] } } },
+      '/configSchema/properties/a/oneOf/1',
+    ],
+    [
+      'the same through a reference',
+      {
+        definitions: { key: { type: 'string', format: 'password' }, set: { type: 'object' } },
+        properties: { a: { anyOf: [{ $ref: '#/definitions/set' }, { $ref: '#/definitions/key' }] } },
+      },
+      '/configSchema/properties/a/anyOf/0',
+    ],
+    [
+      'a default',
+      { properties: { a: { type: 'string', sensitive: true, default: 'x' } } },
+      '/configSchema/properties/a/default',
+    ],
+    [
+      'a default around it',
+      {
+        properties: { o: { default: { a: ['x'] }, properties: { a: { items: { type: 'string', sensitive: true } } } } },
+      },
+      '/configSchema/properties/o/default',
+    ],
+    [
+      'one of a few',
+      { properties: { a: { type: 'string', sensitive: true, enum: ['', 'x'] } } },
+      '/configSchema/properties/a/enum',
+    ],
+    ['sensitive names', { propertyNames: { type: 'string', sensitive: true } }, '/configSchema/propertyNames'],
+    [
+      'a mark where no field is',
+      { properties: { a: { type: 'string', 'x-form': { type: 'string', sensitive: true } } } },
+      '/configSchema/properties/a/x-form',
+    ],
     ['not an object', { type: 'string' }, '/configSchema/type'],
     ['not a schema', 'text', '/configSchema'],
     ['false', false, '/configSchema/type'],

@@ -20,7 +20,9 @@ const job = (name: string): JobRegistration => ({
   name,
   when: { everyMs: 1_000 },
   overlap: 'skip',
-  catchUp: false,
+  catchUp: 'none',
+  jitterMs: 0,
+  retries: 0,
 });
 
 describe('routes', () => {
@@ -84,6 +86,7 @@ test.each([
   ],
   ['job', 100, (n: number): NewRegistration => job(`j${n}`)],
   ['method', 200, (n: number): NewRegistration => ({ kind: 'method', handler: 1, name: `m${n}` })],
+  ['service', 16, (n: number): NewRegistration => ({ kind: 'service', handler: 1, name: `s${n}` })],
 ] as const)('a plugin holds so many of a %s: %d', (_kind, limit, make) => {
   const set = new RegistrationSet();
   const ids = Array.from({ length: limit }, (_, n) => set.add(make(n + 1)));

@@ -17,6 +17,8 @@ const ROW: PluginRow = {
   limits: {},
   ownProcess: false,
   quarantineReason: null,
+  revision: 1,
+  generation: 1,
   installedAt: new Date(),
   updatedAt: new Date(),
 };

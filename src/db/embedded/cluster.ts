@@ -1,18 +1,8 @@
-import {
-  chownSync,
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../../log.ts';
-import { readSecretFile, secretFile } from '../../secret-file.ts';
+import { readSecretFile, secretFile, syncFolder } from '../../secret-file.ts';
 import type { Binaries } from './binaries.ts';
 import { type Launcher, POSTGRES_ENV } from './launcher.ts';
 
@@ -104,15 +94,5 @@ async function initialise({ root, binaries, launcher, durable }: ClusterOptions,
     syncFolder(root);
   } finally {
     rmSync(staging, { recursive: true, force: true });
-  }
-}
-
-/** Makes the names in a folder survive a power cut. */
-function syncFolder(path: string): void {
-  const descriptor = openSync(path, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }

@@ -2,8 +2,8 @@ import type { Log } from '../../log.ts';
 
 const KEPT_LINES = 20;
 const MAX_LINE = 2_000;
-/** Said for each connection that a shutdown, or a drop of its database, cuts off. */
-const ON_REQUEST = /terminating connection due to administrator command/;
+/** Said for each connection that a shutdown, a drop of its database, or the core itself cuts off. */
+const ON_REQUEST = /terminating connection due to administrator command|connection to client lost/;
 
 /** Takes what the server writes to standard error over into the core's log, and keeps the last lines. */
 export class ServerLog {

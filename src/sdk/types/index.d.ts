@@ -31,19 +31,24 @@ export interface StreamSpace<Config = Readonly<Record<string, unknown>>> {
   readonly config: Readonly<Config>;
   /** TCP and TLS sockets: https://sockets-api.proposal.wintertc.org/ */
   readonly connect: ConnectApi;
+  readonly database: DatabaseApi;
   readonly events: EventsApi;
   readonly fetch: FetchApi;
+  readonly files: FilesApi;
   readonly http: { readonly fetch: FetchApi };
   readonly log: LogApi;
   readonly plugins: PluginsApi;
   readonly scheduler: SchedulerApi;
   readonly secrets: SecretsApi;
+  readonly services: ServicesApi;
   readonly storage: StorageApi;
+  /** The class of what a statement rejects with that Postgres refuses. */
+  readonly DatabaseError: ErrorClass<DatabaseError>;
   /** The class of what a refused call rejects with. */
   readonly PermissionError: ErrorClass<PermissionError>;
   /** The class of what a call over a limit rejects with; `fetch` has it as `cause`. */
   readonly QuotaError: ErrorClass<QuotaError>;
-  /** The class of what any call rejects with; the other two extend it. */
+  /** The class of what any call rejects with; the others extend it. */
   readonly StreamSpaceError: ErrorClass<StreamSpaceError>;
 }
 
@@ -103,7 +108,7 @@ export interface ApiApi {
    *
    * @example
    * ```ts
-   * streamspace.api.mount((request) => new Response(`you asked for ${new URL(request.url).pathname}`), { path: '/files' });
+   * streamspace.api.mount((request) => new Response(`you asked for ${new URL(request.url).pathname}`), { path: '/pages' });
    * ```
    */
   mount(
@@ -114,7 +119,7 @@ export interface ApiApi {
 
 export interface Endpoint<Body = unknown> extends EndpointOptions {
   readonly method?: HttpMethod | Lowercase<HttpMethod>;
-  /** Below the plugin's prefix: `/users/:id`, `/files/*`; or absolute, inside the prefix. */
+  /** Below the plugin's prefix: `/users/:id`, `/pages/*`; or absolute, inside the prefix. */
   readonly path: string;
   readonly handler: Handler<Body>;
 }
@@ -273,6 +278,153 @@ export interface SocketInfo {
   readonly alpn: string | null;
 }
 
+/**
+ * `streamspace.database`: a PostgreSQL database that belongs to this plugin alone. Needs the permission `database`.
+ *
+ * @example
+ * ```ts
+ * const { database } = streamspace;
+ * await database.exec('insert into people (name, born) values ($1, $2)', ['Ada', '1815-12-10']);
+ * const adas = await database.query<{ id: number; name: string }>('select id, name from people where name = $1', ['Ada']);
+ * streamspace.log.info('found', { adas });
+ * ```
+ */
+export interface DatabaseApi extends DatabaseQueries {
+  /**
+   * Runs the callback in a transaction: what it did is kept when it resolves, and undone when it throws. Use `tx` for
+   * everything that belongs to it. A statement that fails ends the transaction, unless a nested one catches it.
+   *
+   * @returns what the callback gave
+   * @throws what the callback throws; `database_error`; `transaction_over` when it took longer than `timeoutMs`
+   * @example
+   * ```ts
+   * await streamspace.database.transaction(
+   *   async (tx) => {
+   *     await tx.exec('update accounts set amount = amount - $1 where id = $2', [5, 'ada']);
+   *     await tx.exec('update accounts set amount = amount + $1 where id = $2', [5, 'bob']);
+   *   },
+   *   { isolation: 'serializable', retries: 3 },
+   * );
+   * ```
+   */
+  transaction<T>(
+    callback: (tx: DatabaseTransaction) => T | PromiseLike<T>,
+    options?: DatabaseTransactionOptions,
+  ): Promise<T>;
+  /**
+   * Runs a script (several statements) in a transaction, once: a text that ran before is not run again. Files in
+   * `migrations/` are the better place, they run before the plugin loads.
+   *
+   * @returns whether it ran now
+   * @throws `migration_failed`
+   * @example
+   * ```ts
+   * await streamspace.database.migrate('create table people (id serial primary key, name text not null, born date)');
+   * ```
+   */
+  migrate(sql: string): Promise<boolean>;
+  /**
+   * Makes a statement of a template: what stands in `${}` becomes a parameter, never a part of the text.
+   *
+   * @example
+   * ```ts
+   * const { database } = streamspace;
+   * const name = 'Ada';
+   * const row = await database.queryRow<{ id: number }>(database.sql`select id from people where name = ${name}`);
+   * streamspace.log.info('found', { id: row?.id });
+   * ```
+   */
+  sql(text: TemplateStringsArray, ...values: readonly DatabaseParameter[]): SqlStatement;
+}
+
+/** How SQL is run, in a transaction or without one. */
+export interface DatabaseQueries {
+  /**
+   * The rows of a statement, an object each. Of columns with the same name the last one counts: rename with `as`.
+   *
+   * @param sql one statement, with `$1`, `$2`, ... for the values; or one that `database.sql` made
+   * @throws `database_error` (a DatabaseError), `database_result_too_large` (over 1 MB: use `stream`), `database_unavailable`
+   */
+  query<T = Record<string, unknown>>(sql: string | SqlStatement, params?: readonly DatabaseParameter[]): Promise<T[]>;
+  /** The first row, or null when there is none. Rows after the first are dropped: say `limit 1` when there are many. */
+  queryRow<T = Record<string, unknown>>(
+    sql: string | SqlStatement,
+    params?: readonly DatabaseParameter[],
+  ): Promise<T | null>;
+  /** Runs a statement for what it does. */
+  exec<T = Record<string, unknown>>(
+    sql: string | SqlStatement,
+    params?: readonly DatabaseParameter[],
+  ): Promise<DatabaseResult<T>>;
+  /**
+   * The rows of a statement one by one, as many as there are: the database goes on when you have taken what there is.
+   * The statement runs from the first `next` on, and ends with the loop. Outside of a transaction it takes a connection
+   * for that time.
+   *
+   * @example
+   * ```ts
+   * for await (const { id, name } of streamspace.database.stream<{ id: number; name: string }>('select * from people')) {
+   *   streamspace.log.info(name, { id });
+   * }
+   * ```
+   */
+  stream<T = Record<string, unknown>>(
+    sql: string | SqlStatement,
+    params?: readonly DatabaseParameter[],
+  ): AsyncIterableIterator<T>;
+}
+
+/** A statement with its values, made by `database.sql`. */
+export interface SqlStatement {
+  /** The text, with `$1`, `$2`, ... where the values are. */
+  readonly text: string;
+  readonly values: readonly DatabaseParameter[];
+}
+
+/** A value that a parameter may have; docs/authors/database.md says what Postgres gets of each. */
+export type DatabaseParameter =
+  | null
+  | string
+  | number
+  | bigint
+  | boolean
+  | Date
+  | Uint8Array
+  | readonly DatabaseParameter[]
+  | object;
+
+/** What a statement did. */
+export interface DatabaseResult<T = Record<string, unknown>> {
+  /** Rows that it changed or gave. */
+  readonly count: number;
+  /** Rows that it gave (`returning`). */
+  readonly rows: T[];
+  /** What it was, as Postgres calls it: `INSERT`, `SELECT`, `CREATE TABLE`. */
+  readonly command: string;
+}
+
+/** A transaction that is open; after its callback it throws `transaction_over`. */
+export interface DatabaseTransaction extends DatabaseQueries {
+  /**
+   * A part that is undone by itself (a savepoint): when the callback throws, what it did is undone, and the transaction
+   * goes on. Until it has ended, use what the callback is given, not the transaction around it.
+   */
+  transaction<T>(callback: (tx: DatabaseTransaction) => T | PromiseLike<T>): Promise<T>;
+}
+
+export interface DatabaseTransactionOptions {
+  /** How far others are kept out; `read committed` when not said. */
+  readonly isolation?: 'read committed' | 'repeatable read' | 'serializable';
+  readonly readOnly?: boolean;
+  /** Milliseconds until it is rolled back by itself, 100 to 120,000; 15,000 when not said. */
+  readonly timeoutMs?: number;
+  /**
+   * How often the callback runs again when the transaction lost against another one (SQLSTATE 40001 and 40P01), 0 to 10;
+   * 0 when not said.
+   */
+  readonly retries?: number;
+}
+
 /** `streamspace.events`: hear of what happens, and tell others. */
 export interface EventsApi {
   /**
@@ -290,8 +442,12 @@ export interface EventsApi {
    * });
    * ```
    */
-  on<Name extends keyof EventPayloads>(name: Name, handler: EventHandler<EventPayloads[Name]>): Unsubscribe;
-  on<T = unknown>(name: string, handler: EventHandler<T>): Unsubscribe;
+  on<Name extends keyof EventPayloads>(
+    name: Name,
+    handler: EventHandler<EventPayloads[Name]>,
+    options?: SubscriptionOptions,
+  ): Unsubscribe;
+  on<T = unknown>(name: string, handler: EventHandler<T>, options?: SubscriptionOptions): Unsubscribe;
   /** As `on`, and ends by itself after the first event that `handler` took without throwing. */
   once<Name extends keyof EventPayloads>(name: Name, handler: EventHandler<EventPayloads[Name]>): Unsubscribe;
   once<T = unknown>(name: string, handler: EventHandler<T>): Unsubscribe;
@@ -388,6 +544,23 @@ export interface EventInfo {
   readonly time: string;
   /** 1 at the first attempt. */
   readonly attempt: number;
+  /** Where the delivery is in its trace (W3C Trace Context), while the platform traces. */
+  readonly traceparent?: string;
+}
+
+/** How the deliveries of a subscription come; it holds for all handlers of the plugin with the same `name`. */
+interface SubscriptionOptions {
+  /**
+   * Path to a value in the event's data (`session.id`). Deliveries to this plugin with the same value there come one
+   * after the other, in the order of their events; while one waits for its next attempt, so do those behind it, and no
+   * others. Without a value there, or after the last attempt failed (a dead letter), nothing waits.
+   */
+  readonly orderBy?: string;
+  /**
+   * From 1 to 64: no more deliveries to this plugin at a time, on all machines together. The smallest of all its
+   * subscriptions counts. Left out: 8 a machine, which also is the most that one machine runs.
+   */
+  readonly concurrency?: number;
 }
 
 /** Ends the subscription; a second call does nothing. */
@@ -415,6 +588,172 @@ export type Unsubscribe = () => void;
  * ```
  */
 export type FetchApi = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+/**
+ * `streamspace.files`: files under paths that belong to this plugin alone. Needs the permission `files`.
+ *
+ * A path is relative, 1 to 1024 bytes of UTF-8, its segments divided by `/`, none empty, `.` or `..`. A file is written as
+ * a whole or not at all, and what is written is durable. What goes wrong with a content while it is read errors its stream.
+ *
+ * @example
+ * ```ts
+ * const { api, files } = streamspace;
+ * api.put('/reports/:name', async (request, { params }) => files.put(`reports/${params.name}`, request));
+ * api.get('/reports/:name', async (_request, { params }) => {
+ *   const file = await files.get(`reports/${params.name}`);
+ *   if (file === null) return new Response('no such report', { status: 404 });
+ *   return new Response(file.body, { headers: { 'content-type': file.contentType, etag: `"${file.etag}"` } });
+ * });
+ * ```
+ */
+export interface FilesApi {
+  /**
+   * Puts `body` at `path`, in the place of what is there. A stream is taken at the pace at which it can be written, and
+   * cut when it goes over the quota; the file that was there stays then.
+   * @throws `quota_exceeded`, `file_changed` (a condition does not hold; its `etag` is that of now, or null), `invalid_input`
+   * @example
+   * ```ts
+   * const { files } = streamspace;
+   * await files.put('notes/today.txt', 'hello', { metadata: { author: 'ada' } });
+   * const response = await fetch('https://example.com/large.zip');
+   * if (response.ok) await files.put('downloads/large.zip', response, { ifNoneMatch: '*' });
+   * ```
+   */
+  put(path: string, body: FileBody, options?: PutOptions): Promise<FileInfo>;
+  /**
+   * Reads a file; null when there is none.
+   * @throws `range_not_satisfiable`, `file_corrupted` (what was stored is damaged)
+   * @example
+   * ```ts
+   * const file = await streamspace.files.get('notes/today.txt', { range: { offset: 0, length: 100 } });
+   * if (file !== null) streamspace.log.info(await file.text(), { of: file.size });
+   * ```
+   */
+  get(path: string, options?: { readonly range?: FileRange }): Promise<StoredFile | null>;
+  /** What is known of a file; null when there is none. */
+  stat(path: string): Promise<FileInfo | null>;
+  /**
+   * A page of files; what comes or goes between two pages neither repeats nor hides others.
+   *
+   * @example
+   * ```ts
+   * const { files, folders } = await streamspace.files.list({ prefix: 'reports/', delimiter: '/' });
+   * streamspace.log.info('reports', { files: files.map(({ path }) => path), folders });
+   * ```
+   */
+  list(options?: ListFilesOptions): Promise<FilesPage>;
+  /**
+   * Removes a file.
+   * @returns whether it was there
+   * @throws `file_changed`
+   */
+  delete(path: string, options?: Pick<FileConditions, 'ifMatch'>): Promise<boolean>;
+  /**
+   * Gives the content of `from` to `to` as well, without a second copy of it. The conditions are of `to`.
+   * @throws `not_found`, `file_changed`, `quota_exceeded`
+   */
+  copy(from: string, to: string, options?: FileConditions): Promise<FileInfo>;
+  /** The same, and `from` is no more. */
+  move(from: string, to: string, options?: FileConditions): Promise<FileInfo>;
+  /**
+   * A link under which anybody may read the file until it expires, without signing in: it gives what is at the path then.
+   * It begins with the public URL of the platform, or with `/` when the operator has not set one.
+   *
+   * @example
+   * ```ts
+   * const link = await streamspace.files.url('reports/may.pdf', { expires: 600, download: true });
+   * ```
+   */
+  url(path: string, options?: UrlOptions): Promise<string>;
+}
+
+/** What a file's content may be made of; a stream gives Uint8Array chunks. */
+export type FileBody =
+  | ReadableStream<Uint8Array>
+  | Uint8Array
+  | ArrayBuffer
+  | ArrayBufferView
+  | string
+  | Blob
+  | URLSearchParams
+  | FormData
+  | Request
+  | Response;
+
+export interface PutOptions extends FileConditions {
+  /** Without it: what the body says of itself, else `application/octet-stream`. */
+  readonly contentType?: string;
+  /** Texts that go with the file: 32 at most, 2 KiB in all; names in lower case. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+export interface FileConditions {
+  /** Only if this etag is that of the file; `*`: only if there is a file. */
+  readonly ifMatch?: string;
+  /** Only if this etag is not that of the file; `*`: only if there is none. */
+  readonly ifNoneMatch?: string;
+}
+
+/** What is known of a file. */
+export interface FileInfo {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** SHA-256 of the content in hexadecimal; two files with the same content have the same. */
+  readonly etag: string;
+  readonly contentType: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  /** When the content was last put. */
+  readonly updatedAt: string;
+}
+
+/** A part of a file: from an offset, the last bytes, or as a `Range` header has it (`bytes=0-499`). */
+export type FileRange =
+  | { readonly offset?: number; readonly length?: number; readonly suffix?: never }
+  | { readonly suffix: number; readonly offset?: never; readonly length?: never }
+  | string;
+
+/** A file with its content, which can be read once. */
+export interface StoredFile extends FileInfo {
+  /** The part that the content is; null when it is all of the file. */
+  readonly range: { readonly offset: number; readonly length: number } | null;
+  /** What is not read is to be cancelled: it holds one of the plugin's transfers. */
+  readonly body: ReadableStream<Uint8Array>;
+  text(): Promise<string>;
+  json<T = unknown>(): Promise<T>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+  bytes(): Promise<Uint8Array>;
+  blob(): Promise<Blob>;
+}
+
+export interface ListFilesOptions {
+  /** Only paths that begin with it. */
+  readonly prefix?: string;
+  /** With `/`: of paths that go on after a further slash only the folder is told. */
+  readonly delimiter?: '/';
+  /** The `cursor` of the page before. */
+  readonly cursor?: string;
+  /** Entries of a page, 1 to 1000; 100 when not said. A page also ends before 900 kB. */
+  readonly limit?: number;
+}
+
+export interface FilesPage {
+  /** In the order of the paths' UTF-8 bytes. */
+  readonly files: FileInfo[];
+  /** With a `delimiter`: what is below, such as `reports/2026/`. */
+  readonly folders: string[];
+  /** Pass it to read on; absent on the last page. */
+  readonly cursor?: string;
+}
+
+export interface UrlOptions {
+  /** Seconds until it ends: 1 to 604800 (a week), 3600 when not said. */
+  readonly expires?: number;
+  /** Whether browsers save the file rather than show it. */
+  readonly download?: boolean;
+}
 
 /**
  * `streamspace.log`: structured lines of this plugin. A line has a message (16,384 characters) and fields (64, together
@@ -532,6 +871,10 @@ interface JobRun {
   readonly scheduledAt: string;
   /** True when it makes up for ticks that were missed while the platform was down. */
   readonly catchUp: boolean;
+  /** Number of the run, as admins see it. */
+  readonly id: number;
+  /** From 1; more when it is tried again (`retries`). */
+  readonly attempt: number;
   /** Aborted when the run overruns its deadline or the plugin is stopped. */
   readonly signal: AbortSignal;
 }
@@ -551,15 +894,27 @@ interface JobOptions {
    */
   readonly name?: string;
   /**
-   * When a run is due while the last one still runs: leave it out, or run both.
+   * When a run is due while the last one still runs, on whichever machine: leave it out, let it wait, or run both.
    * @default 'skip'
    */
-  readonly overlap?: 'skip' | 'allow';
+  readonly overlap?: 'skip' | 'queue' | 'allow';
   /**
-   * When ticks were missed while the platform was down: make up for them by one run. Needs a `name`.
-   * @default false
+   * When ticks were missed while the platform was down: make up for none, for the last one (`true`), or for all (the
+   * newest 100, one after the other). Needs a `name`.
+   * @default 'none'
    */
-  readonly catchUp?: boolean;
+  readonly catchUp?: boolean | 'none' | 'last' | 'all';
+  /**
+   * Puts off each tick by a time below this (milliseconds, or `'30s'`; up to an hour), always the same for this job: so
+   * not all jobs of an hour begin at once.
+   * @default 0
+   */
+  readonly jitter?: number | string;
+  /**
+   * How often a run that failed, or whose machine was lost, is tried again, after 10 s and twice as long each time: 0 to 5.
+   * @default 0
+   */
+  readonly retries?: number;
 }
 
 /** Ends the job; a second call does nothing. */
@@ -583,6 +938,84 @@ export interface SecretsApi {
   get(name: string): Promise<string | null>;
   /** The names of the sensitive fields that have a value, in alphabetical order. */
   list(): Promise<string[]>;
+}
+
+/** `streamspace.services`: provide to the platform what it can have in more than one way. */
+export interface ServicesApi {
+  /**
+   * Offers an implementation of a service. Whether it is used, the operator decides (`STREAMSPACE_FILES_BACKEND`). Call it
+   * while the plugin loads. Needs `services:provide:<name>`, and the name under `services.provides` in the manifest.
+   *
+   * @example
+   * ```ts
+   * const { config, secrets, services } = streamspace;
+   * const at = (key: string) => `${config.endpoint}/${key}`;
+   * const authorization = `Bearer ${await secrets.get('token')}`;
+   *
+   * services.provide('storage-backend', {
+   *   async put({ key }, { body, signal }) {
+   *     const answer = await fetch(at(key), { method: 'PUT', body, headers: { authorization }, signal });
+   *     if (!answer.ok) throw new Error(`the store answered ${answer.status}`);
+   *   },
+   *   async get({ key, range }) {
+   *     const part = range && { range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
+   *     const answer = await fetch(at(key), { headers: { authorization, ...part } });
+   *     if (answer.status === 404) return null;
+   *     if (!answer.ok) throw new Error(`the store answered ${answer.status}`);
+   *     return answer;
+   *   },
+   *   async stat({ key }) {
+   *     const { ok, headers } = await fetch(at(key), { method: 'HEAD', headers: { authorization } });
+   *     return ok ? { size: Number(headers.get('content-length')) } : null;
+   *   },
+   *   async delete({ key }) {
+   *     await fetch(at(key), { method: 'DELETE', headers: { authorization } });
+   *   },
+   * });
+   * ```
+   */
+  provide<Name extends keyof ServiceImplementations>(service: Name, implementation: ServiceImplementations[Name]): void;
+}
+
+/** The services that there are, and what a provider of each implements. */
+interface ServiceImplementations {
+  readonly 'storage-backend': StorageBackend;
+}
+
+/**
+ * Keeps the contents of files: the service `storage-backend`. Each content is written once, under a key that the platform
+ * makes up, and is never changed.
+ */
+export interface StorageBackend {
+  /**
+   * Keeps a content: done when it is durable. A `put` that fails leaves nothing that `get` would give. `size` is null when
+   * only the end of the body tells.
+   */
+  put(
+    object: { readonly key: string; readonly size: number | null },
+    context: ServiceContext & { readonly body: ReadableStream<Uint8Array> },
+  ): unknown;
+  /**
+   * The content, or with a `range` exactly that part of it, as anything that a Response takes for a body; null when there
+   * is none. The platform checks size and digest of what comes.
+   */
+  get(
+    object: { readonly key: string; readonly range: { readonly offset: number; readonly length: number } | null },
+    context: ServiceContext,
+  ): Response | BodyInit | null | Promise<Response | BodyInit | null>;
+  /** The size of a content in bytes; null when there is none. */
+  stat(
+    object: { readonly key: string },
+    context: ServiceContext,
+  ): { readonly size: number } | null | Promise<{ readonly size: number } | null>;
+  /** Keeps a content no longer; that there is none is no error. */
+  delete(object: { readonly key: string }, context: ServiceContext): unknown;
+}
+
+/** What a provider gets beside the input of a method. */
+export interface ServiceContext {
+  /** Aborted when the platform waits no longer. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -616,11 +1049,63 @@ export interface StorageApi {
    */
   set(key: string, value: unknown, options?: SetOptions): Promise<{ readonly version: number }>;
   /**
+   * Changes the value of `key` by what it is now: reads it, calls `change`, and writes what that answers unless somebody
+   * else has written meanwhile; then all of it again, up to 20 times. `change` gets null for an absent key; when it answers
+   * `undefined`, nothing is written. It must not update the same key itself.
+   * @returns the value that is there now
+   * @throws `version_conflict` after the last try, and whatever `change` throws
+   * @example
+   * ```ts
+   * const { storage } = streamspace;
+   * await storage.update<string[]>('members', (members) => [...(members ?? []), 'ada']);
+   * ```
+   */
+  update<T = unknown>(
+    key: string,
+    change: (value: T | null) => T | undefined | Promise<T | undefined>,
+    options?: { readonly ttl?: number },
+  ): Promise<T | null>;
+  /**
+   * The values of several keys at once; those that are absent are not in the map. The order is that of `keys`.
+   *
+   * @example
+   * ```ts
+   * const prices = await streamspace.storage.getMany<number>(['price/tea', 'price/coffee']);
+   * streamspace.log.info('tea', { price: prices.get('price/tea') ?? 0 });
+   * ```
+   */
+  getMany<T = unknown>(keys: readonly string[]): Promise<Map<string, T>>;
+  /** The same with the versions. */
+  getEntries<T = unknown>(keys: readonly string[]): Promise<Map<string, StorageEntry<T>>>;
+  /**
+   * Writes up to 1000 keys and 1 MB, all or none: one version that does not fit, or no room for one, and nothing is changed.
+   * Each key is named once.
+   * @returns the new versions by key
+   * @throws `version_conflict` (its `key` says which), `quota_exceeded`, `payload_too_large`, `invalid_input`
+   * @example
+   * ```ts
+   * await streamspace.storage.setMany([
+   *   { key: 'order/7', value: { items: 2 }, ifVersion: 0 },
+   *   { key: 'order/7/hold', value: true, ttl: 900 },
+   * ]);
+   * ```
+   */
+  setMany(entries: readonly StorageWrite[]): Promise<Map<string, number>>;
+  /**
    * Removes `key`; with `ifVersion` only if that is still its version.
    * @returns whether it was there
    * @throws `version_conflict`
    */
   delete(key: string, options?: { readonly ifVersion?: number }): Promise<boolean>;
+  /**
+   * Removes several keys: up to 1000 by name in one step, or all that begin with a prefix, a thousand after the other.
+   * @returns how many were there
+   * @example
+   * ```ts
+   * const removed = await streamspace.storage.deleteMany({ prefix: 'cache/' });
+   * ```
+   */
+  deleteMany(which: readonly string[] | { readonly prefix: string }): Promise<number>;
   /**
    * A page of entries; keys that come or go between two pages neither repeat nor hide others.
    *
@@ -634,6 +1119,7 @@ export interface StorageApi {
    * } while (cursor !== undefined);
    * ```
    */
+  list(options: ListOptions & { readonly values: false }): Promise<StorageKeyPage>;
   list<T = unknown>(options?: ListOptions): Promise<StoragePage<T>>;
   /**
    * Adds `by` (1) to the number under `key` in one step, so that concurrent calls all count; an absent key counts as 0.
@@ -648,7 +1134,7 @@ export interface StorageApi {
   increment(key: string, by?: number): Promise<number>;
 }
 
-interface StorageEntry<T = unknown> {
+export interface StorageEntry<T = unknown> {
   readonly key: string;
   readonly value: T;
   /** At least 1; changes with each write and never comes back, also after the key was deleted and made again. */
@@ -662,6 +1148,12 @@ interface SetOptions {
   readonly ifVersion?: number;
 }
 
+/** One write of `setMany`. */
+export interface StorageWrite extends SetOptions {
+  readonly key: string;
+  readonly value: unknown;
+}
+
 interface ListOptions {
   /** Only keys that begin with it. */
   readonly prefix?: string;
@@ -669,6 +1161,16 @@ interface ListOptions {
   readonly cursor?: string;
   /** Entries of a page, 1 to 1000; 100 when not said. A page also ends before 1 MB. */
   readonly limit?: number;
+  /** The last key first. */
+  readonly reverse?: boolean;
+  /** `false` leaves the values out: quicker, and up to 1000 keys whatever they hold. */
+  readonly values?: boolean;
+}
+
+/** A page that was asked for without values. */
+interface StorageKeyPage {
+  readonly entries: Pick<StorageEntry, 'key' | 'version'>[];
+  readonly cursor?: string;
 }
 
 interface StoragePage<T = unknown> {
@@ -696,8 +1198,12 @@ type ErrorClass<Made extends StreamSpaceError> = abstract new (...args: never[])
  */
 export interface StreamSpaceError extends Error {
   readonly code: ErrorCode;
+  /** True when the same again may pass, with no fault of yours in between. */
+  readonly retryable?: boolean;
   /** With `version_conflict`: the version that the key has now, 0 when it is absent. */
   readonly current?: number;
+  /** With `version_conflict`: which key it is. */
+  readonly key?: string;
 }
 
 /** The codes of docs/errors.md. */
@@ -742,12 +1248,61 @@ export type ErrorCode =
   | 'aborted'
   | 'too_deep'
   | 'version_conflict'
+  | 'file_changed'
+  | 'file_corrupted'
+  | 'range_not_satisfiable'
+  | 'service_unavailable'
+  | 'service_failed'
   | 'network_blocked'
   | 'network_failed'
   | 'method_not_exposed'
   | 'registration_conflict'
+  | 'database_error'
+  | 'database_unavailable'
+  | 'database_result_too_large'
+  | 'transaction_over'
+  | 'migration_changed'
+  | 'migration_failed'
+  | 'restore_point_not_found'
+  | 'rollback_impossible'
   | 'secrets_unreadable'
-  | 'unknown_call';
+  | 'unknown_call'
+  | 'backup_busy'
+  | 'backup_damaged'
+  | 'backup_incompatible'
+  | 'backup_unsupported'
+  | 'backup_failed'
+  | 'backup_key_differs'
+  | 'restore_failed'
+  | 'restore_not_empty'
+  | 'restore_unfinished';
+
+/**
+ * Postgres refused a statement. Its `sqlstate` is the stable part: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await streamspace.database.exec('insert into people (name) values ($1)', ['Ada']);
+ * } catch (error) {
+ *   if (!(error instanceof streamspace.DatabaseError) || error.sqlstate !== '23505') throw error;
+ *   streamspace.log.info('she is there already', { constraint: error.constraint });
+ * }
+ * ```
+ */
+export interface DatabaseError extends StreamSpaceError {
+  readonly code: 'database_error';
+  /** Five characters: `23505` is a unique violation. */
+  readonly sqlstate: string;
+  readonly detail?: string;
+  readonly hint?: string;
+  /** Where in the statement, in characters from 1. */
+  readonly position?: number;
+  readonly schema?: string;
+  readonly table?: string;
+  readonly column?: string;
+  readonly constraint?: string;
+}
 
 /** A permission is missing: ask for it in the manifest, or do without. */
 export interface PermissionError extends StreamSpaceError {

@@ -251,3 +251,27 @@ describe('OpenTelemetry', () => {
     }
   });
 });
+
+test("kysely: migrations, queries, transactions and streams over the plugin's own database", async () => {
+  const kysely = await installNpmPlugin(core, 'npm-kysely', {
+    packages: ['kysely'],
+    permissions: ['database'],
+    source: await pluginSource('kysely.ts'),
+  });
+  expect(await kysely.ask('/migrated')).toEqual(['001-people Success', '002-pets Success']);
+  expect(await kysely.ask('/people')).toEqual({
+    balance: '12.50',
+    isMoment: true,
+    inserted: 2,
+    joined: [
+      { owner: 'Ada', name: 'Rex', about: { legs: 4 } },
+      { owner: 'Ada', name: 'Tweety', about: { legs: 2 } },
+    ],
+    updated: '12.51',
+    deleted: 1,
+  });
+  expect(await kysely.ask('/transactions')).toEqual({ kept: { name: 'Bob' }, undone: '23505', names: ['Bob', 'Ed'] });
+  expect(await kysely.ask('/stream')).toMatchObject({ rows: 20_000, chars: 2_000_000 });
+  expect((await core.api('POST', '/api/plugins/npm-kysely/reload')).status).toBe(200);
+  expect(await kysely.ask('/migrated')).toEqual([]);
+});
