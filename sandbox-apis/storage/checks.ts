@@ -19,9 +19,20 @@ export function checkKey(key: string, what: 'key' | 'prefix' = 'key'): void {
 
 /**
  * The value as JSON text that Postgres can keep and give back unchanged.
+ *
+ * @param key named in the errors where the value is one of several
  * @throws CodedError `invalid_input` (with the JSON pointer of what is wrong), `payload_too_large`
  */
-export function encodeValue(value: unknown): string {
+export function encodeValue(value: unknown, key?: string): string {
+  try {
+    return encoded(value);
+  } catch (error) {
+    if (key === undefined || !(error instanceof CodedError)) throw error;
+    throw new CodedError(error.code, `key "${key}": ${error.message}`, { ...error.extra, key });
+  }
+}
+
+function encoded(value: unknown): string {
   checkValue(value, []);
   const json = JSON.stringify(value);
   const bytes = Buffer.byteLength(json);

@@ -1,5 +1,6 @@
 import type { GuestHost } from '../_kit/guest.ts';
 import { assertJson } from '../_kit/json.ts';
+import type * as part from './guest-many.ts';
 
 export interface StorageEntry<T = unknown> {
   readonly key: string;
@@ -15,6 +16,12 @@ export interface SetOptions {
   readonly ifVersion?: number;
 }
 
+/** One write of `setMany`. */
+export interface StorageWrite extends SetOptions {
+  readonly key: string;
+  readonly value: unknown;
+}
+
 export interface ListOptions {
   /** Only keys that begin with it. */
   readonly prefix?: string;
@@ -22,12 +29,22 @@ export interface ListOptions {
   readonly cursor?: string;
   /** Entries of a page, 1 to 1000; 100 when not said. A page also ends before 1 MB. */
   readonly limit?: number;
+  /** The last key first. */
+  readonly reverse?: boolean;
+  /** `false` leaves the values out: quicker, and up to 1000 keys whatever they hold. */
+  readonly values?: boolean;
 }
 
 export interface StoragePage<T = unknown> {
   /** In the order of the keys' UTF-8 bytes. */
   readonly entries: StorageEntry<T>[];
   /** Pass it to read on; absent on the last page. */
+  readonly cursor?: string;
+}
+
+/** A page that was asked for without values. */
+export interface StorageKeyPage {
+  readonly entries: Pick<StorageEntry, 'key' | 'version'>[];
   readonly cursor?: string;
 }
 
@@ -62,11 +79,63 @@ export interface StorageApi {
    */
   set(key: string, value: unknown, options?: SetOptions): Promise<{ readonly version: number }>;
   /**
+   * Changes the value of `key` by what it is now: reads it, calls `change`, and writes what that answers unless somebody
+   * else has written meanwhile; then all of it again, up to 20 times. `change` gets null for an absent key; when it answers
+   * `undefined`, nothing is written. It must not update the same key itself.
+   * @returns the value that is there now
+   * @throws `version_conflict` after the last try, and whatever `change` throws
+   * @example
+   * ```ts
+   * const { storage } = streamspace;
+   * await storage.update<string[]>('members', (members) => [...(members ?? []), 'ada']);
+   * ```
+   */
+  update<T = unknown>(
+    key: string,
+    change: (value: T | null) => T | undefined | Promise<T | undefined>,
+    options?: { readonly ttl?: number },
+  ): Promise<T | null>;
+  /**
+   * The values of several keys at once; those that are absent are not in the map. The order is that of `keys`.
+   *
+   * @example
+   * ```ts
+   * const prices = await streamspace.storage.getMany<number>(['price/tea', 'price/coffee']);
+   * streamspace.log.info('tea', { price: prices.get('price/tea') ?? 0 });
+   * ```
+   */
+  getMany<T = unknown>(keys: readonly string[]): Promise<Map<string, T>>;
+  /** The same with the versions. */
+  getEntries<T = unknown>(keys: readonly string[]): Promise<Map<string, StorageEntry<T>>>;
+  /**
+   * Writes up to 1000 keys and 1 MB, all or none: one version that does not fit, or no room for one, and nothing is changed.
+   * Each key is named once.
+   * @returns the new versions by key
+   * @throws `version_conflict` (its `key` says which), `quota_exceeded`, `payload_too_large`, `invalid_input`
+   * @example
+   * ```ts
+   * await streamspace.storage.setMany([
+   *   { key: 'order/7', value: { items: 2 }, ifVersion: 0 },
+   *   { key: 'order/7/hold', value: true, ttl: 900 },
+   * ]);
+   * ```
+   */
+  setMany(entries: readonly StorageWrite[]): Promise<Map<string, number>>;
+  /**
    * Removes `key`; with `ifVersion` only if that is still its version.
    * @returns whether it was there
    * @throws `version_conflict`
    */
   delete(key: string, options?: { readonly ifVersion?: number }): Promise<boolean>;
+  /**
+   * Removes several keys: up to 1000 by name in one step, or all that begin with a prefix, a thousand after the other.
+   * @returns how many were there
+   * @example
+   * ```ts
+   * const removed = await streamspace.storage.deleteMany({ prefix: 'cache/' });
+   * ```
+   */
+  deleteMany(which: readonly string[] | { readonly prefix: string }): Promise<number>;
   /**
    * A page of entries; keys that come or go between two pages neither repeat nor hide others.
    *
@@ -80,6 +149,7 @@ export interface StorageApi {
    * } while (cursor !== undefined);
    * ```
    */
+  list(options: ListOptions & { readonly values: false }): Promise<StorageKeyPage>;
   list<T = unknown>(options?: ListOptions): Promise<StoragePage<T>>;
   /**
    * Adds `by` (1) to the number under `key` in one step, so that concurrent calls all count; an absent key counts as 0.
@@ -98,7 +168,23 @@ interface Found {
   readonly entry: { readonly value: unknown; readonly version: number } | null;
 }
 
-export function createStorage(host: GuestHost): StorageApi {
+/** Internals of the guest, passed in by the prelude. */
+export interface StorageParts {
+  /** The calls that few plugins make, evaluated at the first of them. */
+  many(): typeof part;
+  readonly bind: part.StorageEnv['bind'];
+}
+
+export function createStorage(host: GuestHost, { many, bind }: StorageParts): StorageApi {
+  const { apply } = Reflect;
+  const { create, defineProperty } = Object;
+  const { isArray } = Array;
+  const env = { apply, create, defineProperty, isArray, Map, mapSet: Map.prototype.set, TypeError, bind };
+  let made: part.StorageMany | undefined;
+  const more = (): part.StorageMany => {
+    made ??= many().createMany(host, env);
+    return made;
+  };
   const find = (key: string): Promise<Found> => host.call<Found>('storage.get', { key });
 
   return {
@@ -125,6 +211,11 @@ export function createStorage(host: GuestHost): StorageApi {
       assertJson(options, 'options');
       return await host.call<StoragePage<T>>('storage.list', options);
     },
+    getMany: async <T>(keys: readonly string[]) => await more().getMany<T>(keys),
+    getEntries: async <T>(keys: readonly string[]) => await more().getEntries<T>(keys),
+    setMany: async (entries) => await more().setMany(entries),
+    deleteMany: async (which) => await more().deleteMany(which),
+    update: async (key, change, options) => await more().update(key, change, options),
     async increment(key, by = 1) {
       assertJson(by, 'by');
       const { value } = await host.call<{ value: number }>('storage.increment', { key, by });

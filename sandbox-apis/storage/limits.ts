@@ -11,8 +11,12 @@ export const STORAGE_LIMITS = {
   defaultPageEntries: 100,
   /** Bytes of a page with its keys: with its envelope it fits the 1 MiB of one answer. */
   pageBytes: 1_000_000,
+  /** Keys of one call: with their JSON escapes they stay within the 1 MiB of its arguments. */
+  keysAtOnce: 1_000,
   /** Calls of one isolate at a time: a share of the connections that the core has to its database. */
   callsAtOnce: 4,
+  /** Of `get`, `set` and `increment` each: they are gathered into few statements. With the largest values that is 16 MiB. */
+  gatheredAtOnce: 64,
   /** Seconds until expiry: ten years; whoever means longer means no expiry. */
   ttlSeconds: 315_360_000,
 } as const;

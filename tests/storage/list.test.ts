@@ -11,8 +11,11 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
+/** With values, from the front. */
+const plain = { values: true, reverse: false } as const;
+
 async function keys(plugin: string, prefix = '', after: string | null = null, limit = 1_000): Promise<string[]> {
-  const { entries } = await store.list(plugin, { prefix, after, limit, bytes: 1e6 });
+  const { entries } = await store.list(plugin, { prefix, after, limit, bytes: 1e6, ...plain });
   return entries.map(({ key }) => key);
 }
 
@@ -59,19 +62,21 @@ test('the end of a prefix is the next text that does not begin with it', () => {
 
 test('pages go on where the last one ended, though keys come and go', async () => {
   await put('pages', ['a', 'b', 'c', 'd', 'e']);
-  const first = await store.list('pages', { prefix: '', after: null, limit: 2, bytes: 1e6 });
+  const first = await store.list('pages', { prefix: '', after: null, limit: 2, bytes: 1e6, ...plain });
   expect(first).toMatchObject({ entries: [{ key: 'a', value: 1 }, { key: 'b' }], more: true });
   await store.delete('pages', 'b');
   await put('pages', ['aa', 'ca']);
   expect(await keys('pages', '', 'b', 2)).toEqual(['c', 'ca']);
-  expect(await store.list('pages', { prefix: '', after: 'd', limit: 1, bytes: 1e6 })).toMatchObject({ more: false });
+  expect(await store.list('pages', { prefix: '', after: 'd', limit: 1, bytes: 1e6, ...plain })).toMatchObject({
+    more: false,
+  });
 });
 
 test('a page ends before its bytes do, and has one entry at least', async () => {
   for (let i = 0; i < 10; i += 1) await store.set('bytes', `k${i}`, JSON.stringify('x'.repeat(1_000)), {});
-  const page = await store.list('bytes', { prefix: '', after: null, limit: 100, bytes: 3_500 });
+  const page = await store.list('bytes', { prefix: '', after: null, limit: 100, bytes: 3_500, ...plain });
   expect(page).toMatchObject({ more: true, entries: { length: 3 } });
   expect(Buffer.byteLength(JSON.stringify(page.entries))).toBeLessThanOrEqual(3_500);
-  const small = await store.list('bytes', { prefix: '', after: 'k8', limit: 100, bytes: 10 });
+  const small = await store.list('bytes', { prefix: '', after: 'k8', limit: 100, bytes: 10, ...plain });
   expect(small).toMatchObject({ more: false, entries: { length: 1 } });
 });

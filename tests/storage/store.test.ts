@@ -70,7 +70,10 @@ describe('values and versions', () => {
     await set('mine', 'shared', 'mine');
     expect(await store.get('theirs', 'shared')).toBeNull();
     expect(await store.delete('theirs', 'shared')).toBe(false);
-    expect((await store.list('theirs', { prefix: '', after: null, limit: 10, bytes: 1e6 })).entries).toEqual([]);
+    expect(
+      (await store.list('theirs', { prefix: '', after: null, limit: 10, bytes: 1e6, values: true, reverse: false }))
+        .entries,
+    ).toEqual([]);
     expect((await store.get('mine', 'shared'))?.value).toBe('mine');
   });
 });
@@ -87,7 +90,7 @@ describe('ifVersion', () => {
     const first = await set('cas', 'old', 1);
     const second = await set('cas', 'old', 2, { ifVersion: first });
     const error = await refusal(set('cas', 'old', 3, { ifVersion: first }));
-    expect(error.extra).toEqual({ current: second });
+    expect(error.extra).toEqual({ key: 'old', current: second });
     expect(await refusal(set('cas', 'absent', 3, { ifVersion: first }))).toMatchObject({
       code: 'version_conflict',
       extra: { current: 0 },
@@ -182,11 +185,14 @@ describe('ttl', () => {
       await expire('ttl', key);
     }
     expect(await store.get('ttl', 'a')).toBeNull();
-    expect((await store.list('ttl', { prefix: '', after: null, limit: 10, bytes: 1e6 })).entries).toEqual([]);
+    expect(
+      (await store.list('ttl', { prefix: '', after: null, limit: 10, bytes: 1e6, values: true, reverse: false }))
+        .entries,
+    ).toEqual([]);
     expect(await store.delete('ttl', 'a')).toBe(false);
     expect(await set('ttl', 'b', 2, { ifVersion: 0 })).toBeGreaterThan(0);
     expect((await store.get('ttl', 'b'))?.value).toBe(2);
-    expect((await refusal(set('ttl', 'c', 3, { ifVersion: 1 }))).extra).toEqual({ current: 0 });
+    expect((await refusal(set('ttl', 'c', 3, { ifVersion: 1 }))).extra).toEqual({ key: 'c', current: 0 });
   });
 
   test('runs out by itself', async () => {
