@@ -11,6 +11,12 @@ export interface SealingKey {
   readonly bytes: Uint8Array;
 }
 
+/** A sealed value as tables keep it. */
+export interface SealedValue {
+  readonly sealed: Uint8Array;
+  readonly key_id: string;
+}
+
 /** Where a secret belongs; authenticated with it, so that it opens nowhere else. */
 export interface SecretPlace {
   readonly plugin: string;
@@ -23,9 +29,15 @@ export interface SecretPlace {
  */
 export function sealingKey(master: Uint8Array): SealingKey {
   if (master.length !== 32) throw new RangeError(`STREAMSPACE_SECRET_KEY has ${master.length} bytes, not 32`);
-  const derive = (use: string, bytes: number) =>
-    Buffer.from(hkdfSync('sha256', master, '', `streamspace ${use}`, bytes));
-  return { id: derive('plugin secrets v1 id', 8).toString('hex'), bytes: derive('plugin secrets v1', 32) };
+  return {
+    id: deriveKey(master, 'plugin secrets v1 id', 8).toString('hex'),
+    bytes: deriveKey(master, 'plugin secrets v1', 32),
+  };
+}
+
+/** A key for one end, which tells nothing of the master key or of those for other ends. */
+export function deriveKey(master: Uint8Array, use: string, bytes: number): Buffer {
+  return Buffer.from(hkdfSync('sha256', master, '', `streamspace ${use}`, bytes));
 }
 
 export function seal(key: SealingKey, place: SecretPlace, secret: string): Buffer {

@@ -1,13 +1,13 @@
-import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Db, Trx } from '../db/client.ts';
-import { open, seal, sealingKey } from './envelope.ts';
+import type { SealedValue } from './envelope.ts';
+import type { Keys } from './keys.ts';
 
 export interface Vault {
   /**
    * Makes `secrets` the plugin's secrets: what is not among them is removed. Pass the transaction that stores the rest of
    * the configuration.
    */
-  put(plugin: string, secrets: Readonly<Record<string, string>>, on?: Db | Trx): Promise<void>;
+  put(plugin: string, secrets: Readonly<Record<string, string>>, on?: Trx): Promise<void>;
   /** @throws CodedError `secrets_unreadable` */
   get(plugin: string, name: string): Promise<string | null>;
   /**
@@ -19,61 +19,43 @@ export interface Vault {
   names(plugin: string, on?: Db | Trx): Promise<string[]>;
   delete(plugin: string, name: string, on?: Db | Trx): Promise<boolean>;
   dropPlugin(plugin: string, on?: Db | Trx): Promise<void>;
-  /**
-   * Call it at start, so that a wrong key shows before a plugin fails.
-   * @throws CodedError `secrets_unreadable` that names the plugins whose secrets another key sealed
-   */
-  verify(): Promise<void>;
 }
 
-interface SealedRow {
+interface SealedRow extends SealedValue {
   readonly name: string;
-  readonly sealed: Uint8Array;
-  readonly key_id: string;
 }
 
-/**
- * Keeps the sensitive config values of the plugins, encrypted, in plugin_secrets.
- * @param key the 32 bytes of STREAMSPACE_SECRET_KEY
- */
-export function createVault({ db, key: master }: { readonly db: Db; readonly key: Uint8Array }): Vault {
-  const key = sealingKey(master);
+/** Keeps the sensitive config values of the plugins, encrypted, in plugin_secrets. */
+export function createVault({ db, keys }: { readonly db: Db; readonly keys: Keys }): Vault {
+  const unseal = (plugin: string, row: SealedRow): string => keys.open({ plugin, name: row.name }, row);
 
-  function unseal(plugin: string, { name, sealed, key_id }: SealedRow): string {
-    if (key_id !== key.id) throw wrongKey(`the secret "${name}" of plugin "${plugin}"`);
-    try {
-      return open(key, { plugin, name }, sealed);
-    } catch (cause) {
-      const damaged = `The secret "${name}" of plugin "${plugin}" is damaged: enter it again`;
-      throw Object.assign(new CodedError('secrets_unreadable', damaged), { cause });
-    }
+  async function put(plugin: string, secrets: Readonly<Record<string, string>>, trx: Trx): Promise<void> {
+    const seal = await keys.sealer(trx);
+    const names = Object.keys(secrets);
+    let stale = trx.deleteFrom('plugin_secrets').where('plugin_name', '=', plugin);
+    if (names.length > 0) stale = stale.where('name', 'not in', names);
+    await stale.execute();
+    if (names.length === 0) return;
+    const rows = Object.entries(secrets).map(([name, secret]) => {
+      const { sealed, key_id } = seal({ plugin, name }, secret);
+      return { plugin_name: plugin, name, sealed: Buffer.from(sealed), key_id };
+    });
+    await trx
+      .insertInto('plugin_secrets')
+      .values(rows)
+      .onConflict((conflict) =>
+        conflict.columns(['plugin_name', 'name']).doUpdateSet((row) => ({
+          sealed: row.ref('excluded.sealed'),
+          key_id: row.ref('excluded.key_id'),
+          updated_at: new Date(),
+        })),
+      )
+      .execute();
   }
 
   return {
-    async put(plugin, secrets, on = db) {
-      const names = Object.keys(secrets);
-      let stale = on.deleteFrom('plugin_secrets').where('plugin_name', '=', plugin);
-      if (names.length > 0) stale = stale.where('name', 'not in', names);
-      await stale.execute();
-      if (names.length === 0) return;
-      const rows = Object.entries(secrets).map(([name, secret]) => ({
-        plugin_name: plugin,
-        name,
-        sealed: seal(key, { plugin, name }, secret),
-        key_id: key.id,
-      }));
-      await on
-        .insertInto('plugin_secrets')
-        .values(rows)
-        .onConflict((conflict) =>
-          conflict.columns(['plugin_name', 'name']).doUpdateSet((row) => ({
-            sealed: row.ref('excluded.sealed'),
-            key_id: row.ref('excluded.key_id'),
-            updated_at: new Date(),
-          })),
-        )
-        .execute();
-    },
+    put: (plugin, secrets, on) =>
+      on === undefined ? db.transaction().execute((trx) => put(plugin, secrets, trx)) : put(plugin, secrets, on),
 
     async get(plugin, name) {
       const row = await db
@@ -111,24 +93,5 @@ export function createVault({ db, key: master }: { readonly db: Db; readonly key
     async dropPlugin(plugin, on = db) {
       await on.deleteFrom('plugin_secrets').where('plugin_name', '=', plugin).execute();
     },
-
-    async verify() {
-      const rows = await db
-        .selectFrom('plugin_secrets')
-        .select('plugin_name')
-        .distinct()
-        .where('key_id', '!=', key.id)
-        .orderBy('plugin_name')
-        .limit(10)
-        .execute();
-      if (rows.length > 0) throw wrongKey(`the secrets of ${rows.map((row) => `"${row.plugin_name}"`).join(', ')}`);
-    },
   };
-}
-
-function wrongKey(what: string): CodedError {
-  return new CodedError(
-    'secrets_unreadable',
-    `STREAMSPACE_SECRET_KEY does not match: ${what} cannot be opened, for another key sealed it. Start with that key (in DATA_DIR/secret.key unless it was set), or enter the secrets again`,
-  );
 }
