@@ -5,6 +5,8 @@ import { Failure, type Problem, ProblemError } from './failure.ts';
 interface Call {
   readonly json?: unknown;
   readonly form?: FormData;
+  /** A gzip file, as it is read. */
+  readonly stream?: ReadableStream<Uint8Array>;
   readonly signal?: AbortSignal;
 }
 
@@ -29,7 +31,8 @@ export function createClient(target: Target): Client {
     const headers = new Headers({ accept: options.accept });
     if (target.token !== null) headers.set('authorization', `Bearer ${target.token}`);
     if (options.json !== undefined) headers.set('content-type', 'application/json');
-    const body = options.json === undefined ? options.form : JSON.stringify(options.json);
+    if (options.stream !== undefined) headers.set('content-type', 'application/gzip');
+    const body = options.json === undefined ? (options.stream ?? options.form) : JSON.stringify(options.json);
     const init: RequestInit = { method, headers, redirect: 'manual' };
     if (body !== undefined) init.body = body;
     if (options.signal !== undefined) init.signal = options.signal;

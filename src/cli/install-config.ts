@@ -42,14 +42,17 @@ function collect(assignment: string, before: readonly Assignment[]): readonly As
 }
 
 async function readObject(file: string): Promise<Record<string, unknown>> {
+  let written: string;
   try {
-    const value: unknown = JSON.parse(file === '-' ? await text(stdin) : await readFile(file, 'utf8'));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-    throw new Error('it is not a JSON object');
+    written = file === '-' ? await text(stdin) : await readFile(file, 'utf8');
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Failure(`--config ${file} cannot be used: ${reason}`, { exitCode: EXIT_USAGE, cause });
   }
+  // What a parser says quotes the text, which may hold secrets.
+  const value = parseValue(written);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw new Failure(`--config ${file} cannot be used: it is not a JSON object`, { exitCode: EXIT_USAGE });
 }
 
 function parseValue(written: string): unknown {

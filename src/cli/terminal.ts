@@ -62,11 +62,18 @@ export async function ask(question: string, options: { readonly secret?: boolean
   }
 }
 
-/** Shows on a terminal that something is still going on once it has taken a second; prints nothing elsewhere. */
-export async function withProgress<T>(label: string, work: Promise<T>): Promise<T> {
+/**
+ * Shows on a terminal that something is still going on once it has taken a second; prints nothing elsewhere.
+ *
+ * @param label what, or what answers each second how far it is
+ */
+export async function withProgress<T>(label: string | (() => string), work: Promise<T>): Promise<T> {
   if (!stderr.isTTY) return work;
   const start = performance.now();
-  const show = () => stderr.write(`\r${label} ${Math.round((performance.now() - start) / 1000)} s`);
+  const show = () => {
+    const text = typeof label === 'string' ? label : label();
+    stderr.write(`\r${text} ${Math.round((performance.now() - start) / 1000)} s\u001b[K`);
+  };
   const timer = setInterval(show, 1000);
   try {
     return await work;

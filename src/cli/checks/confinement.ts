@@ -1,12 +1,23 @@
 import type { Config } from '../../config.ts';
-import { detectLayers } from '../../host/confinement.ts';
+import { detectLayers, type LayerReport } from '../../host/confinement.ts';
 import { isBare } from '../../host/policy.ts';
-import type { Finding } from './check.ts';
+import { RemoteAgent } from '../../host/remote-agent.ts';
+import { type Finding, reason } from './check.ts';
 
 /** How well the isolate host can be locked in here; the best layer that works is the one that is used. */
-export function checkConfinement({ allowUnconfined }: Pick<Config, 'allowUnconfined'>): Finding {
+export async function checkConfinement(config: Pick<Config, 'allowUnconfined' | 'isolateHost'>): Promise<Finding> {
+  const { allowUnconfined, isolateHost } = config;
+  if (isolateHost === null) return judge(detectLayers(), allowUnconfined);
+  try {
+    return judge([await new RemoteAgent(isolateHost).describe(0)], allowUnconfined);
+  } catch (error) {
+    const help = 'The container of the isolate hosts has to run, and to share the folder of the socket.';
+    return { name: 'confinement', state: 'fail', detail: reason(error), help };
+  }
+}
+
+function judge(layers: readonly LayerReport[], allowUnconfined: boolean): Finding {
   const name = 'confinement';
-  const layers = detectLayers();
   const missing = layers.filter(({ available }) => !available).map(({ layer, detail }) => `${layer}: ${detail}`);
   const best = layers.find(({ available }) => available);
   if (best === undefined) return { name, state: 'fail', detail: missing.join('; '), help: 'Run the core on Linux.' };

@@ -1,8 +1,10 @@
+import type { Config } from '../../config.ts';
 import { hostFiles } from '../../host/files.ts';
 import { type Finding, reason, run } from './check.ts';
 
 /** The pinned Node that isolates run in: it starts, and isolated-vm loads and makes an isolate in it. */
-export async function checkNode(): Promise<Finding> {
+export async function checkNode({ isolateHost }: Pick<Config, 'isolateHost'>): Promise<Finding> {
+  if (isolateHost !== null) return { name: 'isolates', state: 'ok', detail: 'Node is in another container' };
   try {
     const { node, entry } = hostFiles();
     // As the host does it: resolved from its own code, in a Node without a start-up snapshot.
