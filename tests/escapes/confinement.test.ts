@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { chmod, copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Confined, confine, detectLayers, HOST_UID } from '../../src/host/confinement.ts';
+import { type Confined, confine, detectLayers } from '../../src/host/confinement.ts';
 import { hostFiles } from '../../src/host/files.ts';
+import { HOST_UID } from '../../src/host/lockdown-plan.ts';
 import { filterArchitecture, HOST_RULES } from '../../src/host/seccomp.ts';
 import { tempFolder } from '../kit/plugin.ts';
 

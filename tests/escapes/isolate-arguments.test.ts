@@ -15,7 +15,8 @@ beforeAll(async () => {
   core = await startCore();
   const manifest = {
     permissions: ['plugins:call:evil-giver', 'network:127.0.0.1'],
-    limits: { memoryMb: 32 },
+    // What is measured is memory: on a busy machine the handlers take longer than they compute.
+    limits: { memoryMb: 32, cpuMsPerCall: 10_000 },
     configSchema: { type: 'object', properties: { open: { type: 'object' } } },
   };
   evil = await installEvaluator(core, 'evil-giver', manifest);
@@ -41,6 +42,12 @@ describe('a rope is refused before anybody reads it', () => {
     ['plugins', `ctx.plugins.call('evil-giver', 'echo', 1, rope)`, /args\/1: holds more than/],
     ['plugins, the method', `ctx.plugins.call('evil-giver', rope)`, /longer than/],
     ['secrets', 'ctx.secrets.get(rope)', /longer than/],
+    ['database', 'ctx.database.query(rope)', /longer than/],
+    ['database, a template', 'ctx.database.query(ctx.database.sql([rope]))', /longer than/],
+    ['database, a parameter', `ctx.database.query('select $1', [rope])`, /longer than/],
+    ['database, in an array', `ctx.database.query('select $1', [[[rope]]])`, /longer than/],
+    ['database, in JSON', `ctx.database.query('select $1', [{ rope }])`, /longer than/],
+    ['database, a script', 'ctx.database.migrate(rope)', /longer than/],
     ['a job', `ctx.scheduler.schedule('0 0 * * *', () => 0, { name: rope })`, /holds more than/],
     ['an endpoint', `ctx.api.get('/x', () => 0, { summary: rope })`, /api\/summary: holds more than/],
     ['the path of an endpoint', `ctx.api.get(rope, () => 0)`, /api\/path: holds more than/],

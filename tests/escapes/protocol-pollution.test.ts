@@ -2,11 +2,13 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { createEventsBroker } from '../../sandbox-apis/events/broker.ts';
 import { publish } from '../../src/events/publish.ts';
 import { RegistrationSet } from '../../src/plugins/registrations.ts';
+import { secretsOf } from '../../src/plugins/staged.ts';
 import { createVault } from '../../src/secrets/vault.ts';
 import { createStore } from '../../src/storage/store.ts';
 import { ANY_JSON, SAMPLES } from '../broker/samples.ts';
 import { type CoreSide, coreSide } from '../kit/core-side.ts';
 import { type FakeGuest, fakeGuest, type Reply } from '../kit/fake-guest.ts';
+import { openTestKeys } from '../kit/keys.ts';
 import { type TestDatabase, testDatabase } from '../kit/postgres.ts';
 
 // Payloads that would change what all objects inherit (ADVERSARY 12), through every input of every room.
@@ -39,8 +41,8 @@ let lastId = 0;
 beforeAll(async () => {
   database = await testDatabase();
   const { db } = database;
-  const vault = createVault({ db, key: new Uint8Array(32) });
-  core = coreSide({ storage: { store: createStore(db) }, secrets: { secrets: vault } });
+  const vault = createVault({ db, keys: await openTestKeys(db) });
+  core = coreSide({ storage: { store: createStore(db) }, secrets: { secrets: secretsOf(vault, () => null) } });
   core.settle(1, {
     plugin: 'polluter',
     grants: [

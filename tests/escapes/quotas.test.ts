@@ -178,7 +178,11 @@ test('bytes to and from the network', async () => {
 
 // ADVERSARY 21
 test('lines of log: a flood is cut, its controls are escaped, and the core still says what it has to say', async () => {
-  const ask = await glutton('chatterbox', { logLinesPerMinute: 50, hostCallsPerMinute: { log: 2_000 } });
+  const ask = await glutton('chatterbox', {
+    logLinesPerMinute: 50,
+    hostCallsPerMinute: { log: 2_000 },
+    cpuMsPerCall: 10_000,
+  });
   await ask('/log?count=5000');
   await core.logged('chatterbox', 'lines were dropped: more than 50 a minute (logLinesPerMinute)');
   await core.logged('chatterbox', 'hostCallsPerMinute.log of chatterbox (2000) is used up');

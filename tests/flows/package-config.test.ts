@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { join } from 'node:path';
 import type { LogLine } from '../kit/log-lines.ts';
-import { install, tryInstall } from '../kit/plugin.ts';
+import { install, tempFolder, tryInstall, writePlugin } from '../kit/plugin.ts';
 import { type RunningCore, startCore } from '../kit/start-core.ts';
+import { until } from '../kit/until.ts';
 
 // Configuration and secrets of a plugin, from the install to the guest and back to the API.
 
@@ -11,11 +13,15 @@ const FIRST = 'first-secret-value-1';
 const SECOND = 'second-secret-value-2';
 let core: RunningCore;
 
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+
 beforeAll(async () => {
-  core = await startCore();
+  folder = await tempFolder();
+  core = await startCore({ pluginDirs: [folder.path] });
 });
 afterAll(async () => {
   await core?.stop();
+  await folder?.[Symbol.asyncDispose]();
 });
 
 function mailer(version: string, extra = ''): Record<string, unknown> {
@@ -143,4 +149,28 @@ test('a plugin that is not enabled may lack what its schema requires, until it i
     status: 200,
     body: { state: 'active', enabled: true },
   });
+});
+
+test('a field that its author marks only later is sealed with the reload', async () => {
+  const write = (version: string, marks: object) =>
+    writePlugin(join(folder.path, 'marked'), {
+      manifest: { name: 'marked', version, configSchema: { token: { type: 'string', ...marks } } },
+      'index.js': `export default {
+        onLoad: async ({ api, config, secrets }) => {
+          const atLoad = await secrets.get('token');
+          api.get('/both', async () => ({ config, atLoad, secret: await secrets.get('token') }), { auth: 'public' });
+        },
+      };`,
+    });
+  const both = async () => (await core.api('GET', '/api/plugins/marked/both', { token: null })).body;
+  const view = async () => (await core.api('GET', '/api/plugins/marked')).body;
+  await write('1.0.0', {});
+  await until(async () => (await view()).state === 'active' || null, 'it is there');
+  await core.api('PATCH', '/api/plugins/marked', { body: { config: { token: SECOND } } });
+  expect(await both()).toEqual({ config: { token: SECOND }, atLoad: null, secret: null });
+
+  await write('1.1.0', { sensitive: true });
+  await until(async () => (await view()).version === '1.1.0' || null, 'it is another version');
+  expect(await both()).toEqual({ config: {}, atLoad: SECOND, secret: SECOND });
+  expect((await view()).config).toEqual({ token: '********' });
 });

@@ -7,7 +7,9 @@ import { Registrations } from '../../src/plugins/registrations.ts';
 import { compileSchema } from '../../src/schema/check.ts';
 import { createRedactor } from '../../src/secrets/redact.ts';
 import { plainGate } from './gate.ts';
+import { memoryFiles } from './memory-files.ts';
 import { memoryStore } from './memory-store.ts';
+import { noDatabases } from './no-databases.ts';
 
 /** A handler that was run: by whom, and with what grants. */
 export interface Handled {
@@ -49,12 +51,15 @@ export function coreSide(deps: Partial<RoomDeps> = {}): CoreSide {
     budget: { budget: async () => [] },
     config: { current: () => ({}) },
     connect: { log, lookup: () => Promise.reject(new Error('there is no network')) },
+    database: { databases: noDatabases() },
     events: { registrations, publish: async () => 'an id' },
     fetch: { log, lookup: () => Promise.reject(new Error('there is no network')) },
+    files: { files: memoryFiles(), signUrl: (plugin, path) => ({ url: `/files/${plugin}/${path}`, expiresAt: '' }) },
     log: { write: (plugin, line) => void cleanLine(line, redactor, plugin) },
     plugins: { registrations, describe: () => null, callMethod: async (_caller, _name, _method, args) => args },
     scheduler: { registrations },
     secrets: { secrets: { get: async () => null, names: async () => [] } },
+    services: { registrations },
     storage: { store: memoryStore() },
     ...deps,
   });

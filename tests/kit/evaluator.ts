@@ -1,5 +1,5 @@
 import type { Api, ApiAnswer } from './api-client.ts';
-import { type InstallOptions, install } from './plugin.ts';
+import { type InstallOptions, install, type PluginSource } from './plugin.ts';
 
 /**
  * A plugin that does what it is told: `/run` evaluates its body as an async function and answers what came of it,
@@ -73,6 +73,12 @@ export interface EvaluatorOptions extends InstallOptions {
   readonly first?: string;
 }
 
+/** @param first code that runs before everything else of the plugin */
+export function evaluatorSource(name: string, manifest: object = {}, first = ''): PluginSource {
+  // What is imported runs first.
+  return { manifest: { name, ...manifest }, 'index.ts': `import './first.ts';\n${SOURCE}`, 'first.ts': first };
+}
+
 /** Installs the evaluator under a name of its own. */
 export async function installEvaluator(
   core: Api,
@@ -80,9 +86,7 @@ export async function installEvaluator(
   manifest: object = {},
   { first = '', ...options }: EvaluatorOptions = {},
 ): Promise<Evaluator> {
-  // What is imported runs first.
-  const files = { 'index.ts': `import './first.ts';\n${SOURCE}`, 'first.ts': first };
-  await install(core, { manifest: { name, ...manifest }, ...files }, options);
+  await install(core, evaluatorSource(name, manifest, first), options);
   const prefix = `/api/plugins/${name}`;
   const run: Evaluator['run'] = async (code) => {
     const { status, body } = await core.api('POST', `${prefix}/run`, { token: null, body: code });

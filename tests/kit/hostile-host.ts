@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { type Frame, FrameReader, FrameWriter } from '../../runtime/protocol/frame.ts';
 import { CHANNEL_LIMITS } from '../../runtime/protocol/limits.ts';
 import { KIND } from '../../runtime/protocol/messages.ts';
-import { NO_LOCKS } from '../../src/host/confinement.ts';
 import { hostFiles } from '../../src/host/files.ts';
 import type { Guest, GuestEvents } from '../../src/host/guest.ts';
 import { IsolateHost } from '../../src/host/isolate-host.ts';
+import { NO_LOCKS } from '../../src/host/lockdown-plan.ts';
 import { createLog, type Log } from '../../src/log.ts';
 import { within } from './until.ts';
 

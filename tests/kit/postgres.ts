@@ -37,6 +37,11 @@ export async function emptyDatabase(): Promise<TestDatabase> {
   return makeDatabase('template0');
 }
 
+/** The server of `testDatabase` as its superuser: to see what nobody else may. */
+export function serverSql(): Sql {
+  return server.admin;
+}
+
 async function makeDatabase(template: string): Promise<TestDatabase> {
   const { address: host, admin } = server;
   const database = `test_${++count}`;

@@ -117,7 +117,7 @@ export async function startCore(options: StartOptions = {}): Promise<RunningCore
 }
 
 /** The same server as a URL, as an operator would give it. */
-function urlOf({ socketDir, port, user, password, database }: DbSocket): string {
+export function urlOf({ socketDir, port, user, password, database }: DbSocket): string {
   const secret = encodeURIComponent(password);
   return `postgres://${user}:${secret}@localhost:${port}/${database}?host=${encodeURIComponent(socketDir)}`;
 }

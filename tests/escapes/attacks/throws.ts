@@ -108,6 +108,7 @@ export const THROWS: readonly Attack[] = [
     place: 'first call',
     code: `let deep = {}; for (let at = 0; at < 100_000; at += 1) deep = { deep }; return deep;`,
     sync: true,
+    limits: { cpuMsPerCall: 5_000 },
     stops: ['refused', 'nothing'],
   },
   {
