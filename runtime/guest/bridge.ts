@@ -34,6 +34,7 @@ interface PendingCall {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   readonly calledFrom: { stack?: string };
+  readonly invocation: number;
   /** Stops listening to the caller's signal. */
   release?: () => void;
 }
@@ -43,6 +44,8 @@ const calls = new SafeMap<number, PendingCall>();
 const invocations = new SafeMap<number, GuestInvocation>();
 let lastHandler = 0;
 let lastCall = 0;
+/** The traced invocation that what runs now is surely of; 0 when nobody can tell. */
+let current = 0;
 
 /** What load waits for; null once the plugin is loaded. */
 let loading: Promise<unknown>[] | null = [];
@@ -115,6 +118,7 @@ export function receive(heads: string, bodies: readonly string[]): void {
     const flags = message[3];
     const body = (flags & FLAG.body) === 0 ? null : (bodies[next++] ?? '');
     clearContext();
+    current = 0;
     try {
       dispatch(message[0], message[1], message[2], flags, message[4], body);
     } catch (error) {
@@ -122,6 +126,8 @@ export function receive(heads: string, bodies: readonly string[]): void {
     }
   }
   clearContext();
+  // What the awaits of a lone message bring is of its invocation too; of several nobody can tell.
+  if (messages.length > 1) current = 0;
 }
 
 /** What takes the host's answers about cryptography; set at boot. */
@@ -139,7 +145,7 @@ export function onWake(fire: () => void): void {
 function dispatch(kind: number, id: number, lane: number, flags: number, head: unknown, body: string | null): void {
   switch (kind) {
     case KIND.invoke:
-      invoke(id, lane, flags, head as { stream?: number; p: unknown }, body);
+      invoke(id, lane, flags, head as InvokeHead, body);
       return;
     case KIND.reply:
       settle(id, flags, head, body);
@@ -168,13 +174,15 @@ function dispatch(kind: number, id: number, lane: number, flags: number, head: u
   }
 }
 
-function invoke(
-  id: number,
-  lane: number,
-  flags: number,
-  head: { stream?: number; p: unknown },
-  body: string | null,
-): void {
+interface InvokeHead {
+  readonly p: unknown;
+  readonly stream?: number;
+  /** It is traced. */
+  readonly t?: 1;
+}
+
+function invoke(id: number, lane: number, flags: number, head: InvokeHead, body: string | null): void {
+  if (hasOwn(head, 't')) current = id;
   const handler = handlers.get(lane);
   if (handler === undefined) {
     fail(id, new Error(`handler ${lane} is not registered`));
@@ -250,6 +258,7 @@ function settle(id: number, flags: number, head: unknown, body: string | null): 
   const pending = calls.get(id);
   if (pending === undefined) return;
   calls.delete(id);
+  current = pending.invocation;
   pending.release?.();
   if ((flags & FLAG.error) !== 0) {
     pending.reject(fromCore(head as Parameters<typeof fromCore>[0], pending.calledFrom));
@@ -267,8 +276,8 @@ function call<T>(name: string, input: unknown, options?: { signal?: AbortSignal 
   captureStackTrace(calledFrom, call);
   return new PromiseConstructor<T>((resolve, reject) => {
     const text = encode(input);
-    calls.set(id, { resolve: resolve as (value: unknown) => void, reject, calledFrom });
-    post(KIND.call, id, 0, stringify(name), text);
+    calls.set(id, { resolve: resolve as (value: unknown) => void, reject, calledFrom, invocation: current });
+    post(KIND.call, id, 0, headOf(name), text);
     if (signal === undefined) return;
     const pending = calls.get(id);
     const release = onAbort(signal as unknown as GuestSignal, () => {
@@ -278,6 +287,12 @@ function call<T>(name: string, input: unknown, options?: { signal?: AbortSignal 
     });
     if (pending !== undefined) pending.release = release;
   });
+}
+
+/** A call's name, behind the number of the traced invocation that it is of (src/telemetry/calls.ts). */
+function headOf(name: string): string {
+  const text = stringify(name);
+  return current === 0 ? text : `${current}${text}`;
 }
 
 /** A call's input as JSON text; the rooms have refused what JSON cannot say. @throws StreamSpaceError, RangeError */
@@ -327,7 +342,7 @@ export function createHost(plugin: GuestHost['plugin'], config: () => Readonly<R
     writeStream,
     /** Nobody waits for an answer: what does not fit is lost, as a log line over its rate is. */
     send(name: string, input: unknown): void {
-      if (!isFull()) post(KIND.send, 0, 0, stringify(name), encode(input));
+      if (!isFull()) post(KIND.send, 0, 0, headOf(name), encode(input));
     },
   };
 }

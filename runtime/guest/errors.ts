@@ -39,6 +39,14 @@ export class QuotaError extends StreamSpaceError {
   }
 }
 
+/** Postgres refused a statement; what else it said of it (`sqlstate`, `constraint`, ...) is there as it came. */
+export class DatabaseError extends StreamSpaceError {
+  constructor(message: string) {
+    super('database_error', message);
+    this.name = 'DatabaseError';
+  }
+}
+
 /** An error as the core sends it. */
 export interface CoreError {
   readonly code: string;
@@ -65,6 +73,8 @@ function errorOf({ code, message }: CoreError, extra: Readonly<Record<string, un
       return new PermissionError(message, text(extra.permission));
     case 'quota_exceeded':
       return new QuotaError(message, extra);
+    case 'database_error':
+      return new DatabaseError(message);
     default:
       return new StreamSpaceError(code, message);
   }

@@ -2,25 +2,40 @@ import { createApi } from '../../sandbox-apis/api/guest.ts';
 import { createBudget } from '../../sandbox-apis/budget/guest.ts';
 import { createConfig } from '../../sandbox-apis/config/guest.ts';
 import { type ConnectWeb, createConnect } from '../../sandbox-apis/connect/guest.ts';
+import type { DatabaseApi } from '../../sandbox-apis/database/guest.ts';
 import { createEvents } from '../../sandbox-apis/events/guest.ts';
 import { EVENT_HOOKS } from '../../sandbox-apis/events/hooks.ts';
 import { createFetch } from '../../sandbox-apis/fetch/guest.ts';
+import type { FilesApi } from '../../sandbox-apis/files/guest.ts';
 import { createLog } from '../../sandbox-apis/log/guest.ts';
 import { createPlugins } from '../../sandbox-apis/plugins/guest.ts';
 import { createScheduler } from '../../sandbox-apis/scheduler/guest.ts';
 import { createSecrets } from '../../sandbox-apis/secrets/guest.ts';
+import type { ServicesApi } from '../../sandbox-apis/services/guest.ts';
 import { createStorage } from '../../sandbox-apis/storage/guest.ts';
 import { BUILT_IN_HANDLER, FLAG, KIND } from '../protocol/messages.ts';
 import { builtIn, createHost, onCrypto, onUncaught, onWake, receive, report, settleLoad } from './bridge.ts';
 import { createCryptoLine } from './crypto-line.ts';
-import { PermissionError, QuotaError, StreamSpaceError, toGuestError } from './errors.ts';
-import { ceil, defineProperty, freeze, max, parse, stringify } from './intrinsics.ts';
+import { DatabaseError, PermissionError, QuotaError, StreamSpaceError, toGuestError } from './errors.ts';
+import {
+  apply,
+  ceil,
+  defineProperty,
+  freeze,
+  hasOwn,
+  isArray,
+  max,
+  parse,
+  stringify,
+  toISOString,
+} from './intrinsics.ts';
 import { drain, listening, post, shareMailbox } from './mailbox.ts';
 import { createRequire } from './require.ts';
-import { clearContext } from './web/async-context.ts';
+import { bindContext, clearContext } from './web/async-context.ts';
 import { hardenGlobals } from './web/harden.ts';
 import { heavy } from './web/heavy.ts';
 import { installWeb } from './web/install.ts';
+import { StringCharCodeAt, StringIndexOf, StringSlice } from './web/intrinsics.ts';
 
 /** What a plugin's entry exports: hooks by name, and whatever else it keeps on `this`. */
 type PluginObject = Record<string, unknown>;
@@ -74,12 +89,43 @@ function boot(
   hardenGlobals();
 
   const fetchApi = createFetch(host, web.http);
+  // Taken now: what the plugin does to its globals later changes nothing there.
+  const bodies = { ...web.http, Response };
+  let files: FilesApi | undefined;
+  let services: ServicesApi | undefined;
+  let database: DatabaseApi | undefined;
   const streamspace: Record<string, unknown> = {
     plugin: identity,
     log,
     config: createConfig(host),
     events: createEvents(host),
-    storage: createStorage(host),
+    storage: createStorage(host, { many: heavy.storageMany, bind: (callback) => bindContext(callback) }),
+    get database() {
+      database ??= heavy.database().createDatabase(host, {
+        apply,
+        charCodeAt: StringCharCodeAt,
+        defineProperty,
+        hasOwn,
+        indexOf: StringIndexOf,
+        isArray,
+        parse,
+        slice: StringSlice,
+        stringify,
+        toISOString,
+        bind: (callback) => bindContext(callback),
+        decode: (bytes) => heavy.encoding().utf8Decode(bytes),
+        StreamSpaceError,
+      });
+      return database;
+    },
+    get files() {
+      files ??= heavy.files().createFiles(host, bodies);
+      return files;
+    },
+    get services() {
+      services ??= heavy.services().createServices(host, bodies);
+      return services;
+    },
     budget: createBudget(host),
     secrets: createSecrets(host),
     scheduler: createScheduler(host),
@@ -91,6 +137,7 @@ function boot(
     }),
     fetch: fetchApi,
     http: freeze({ fetch: fetchApi }),
+    DatabaseError,
     PermissionError,
     QuotaError,
     StreamSpaceError,

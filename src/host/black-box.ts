@@ -1,20 +1,34 @@
-import { closeSync, ftruncateSync, openSync, readSync, unlinkSync } from 'node:fs';
+import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BLACK_BOX, type BlackBoxReading, readBlackBox } from '../../runtime/protocol/black-box.ts';
 
-/** The file without a name that a host writes who runs to; it outlives the host's death, not the core's. */
+/** The file that a host writes who runs to; without a name it outlives the host's death, not the core's. */
 export class BlackBoxFile {
   /** For the child, as its descriptor 0. */
   readonly descriptor: number;
   readonly #bytes = Buffer.alloc(BLACK_BOX.bytes);
   #open = true;
 
-  constructor() {
-    const path = join(tmpdir(), `streamspace-${crypto.randomUUID()}`);
+  private constructor(path: string) {
     this.descriptor = openSync(path, 'wx+', 0o600);
-    unlinkSync(path);
     ftruncateSync(this.descriptor, BLACK_BOX.bytes);
+  }
+
+  /** For a child that inherits it. */
+  static unnamed(): BlackBoxFile {
+    const path = join(tmpdir(), `streamspace-${crypto.randomUUID()}`);
+    const box = new BlackBoxFile(path);
+    unlinkSync(path);
+    return box;
+  }
+
+  /** For one that opens it by its path, from another container: with the group of the folder. Remove the name then. */
+  static named(path: string): BlackBoxFile {
+    const box = new BlackBoxFile(path);
+    // Whatever the umask says.
+    fchmodSync(box.descriptor, 0o660);
+    return box;
   }
 
   /** Who runs, as the host last said. It is the host's word: good for blame within that host and nothing else. */

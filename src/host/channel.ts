@@ -1,6 +1,7 @@
 import type { Socket } from 'bun';
 import { type Frame, FrameReader, FrameWriter } from '../../runtime/protocol/frame.ts';
 import { CHANNEL_LIMITS } from '../../runtime/protocol/limits.ts';
+import { outsideScopes } from '../telemetry/scope.ts';
 
 export interface HostChannel {
   /** Queues one frame; what a turn of the event loop queued goes out in one write. */
@@ -28,13 +29,16 @@ const FLUSH_FRAMES = 8;
 /** Turns with a single frame after which frames are no longer collected. */
 const COLLECT_TURNS = 32;
 
+/** A descriptor whose other end the child inherits, or a socket and the line that says whose channel it is to be. */
+export type ChannelAddress = { readonly descriptor: number } | { readonly unix: string; readonly greeting: string };
+
 /**
- * Speaks frames over a descriptor that was inherited by the child.
+ * Speaks frames with an isolate host.
  *
  * @param handlers.onClose called once, with the reason; `ended` when the other side did, else it broke the protocol
  */
 export async function openChannel(
-  descriptor: number,
+  address: ChannelAddress,
   handlers: { onFrame: (frame: Frame) => void; onClose: (reason: string, ended: boolean) => void },
 ): Promise<HostChannel> {
   const reader = new FrameReader((frame) => {
@@ -103,8 +107,8 @@ export async function openChannel(
     flush();
   }
 
-  const socket: Socket<unknown> = await Bun.connect({
-    fd: descriptor,
+  const options = {
+    ...('unix' in address ? { unix: address.unix } : { fd: address.descriptor }),
     socket: {
       binaryType: 'buffer',
       data(_socket: Socket<unknown>, chunk: Buffer) {
@@ -122,7 +126,10 @@ export async function openChannel(
       error: (_socket: Socket<unknown>, error: Error) => close(error.message, true),
     },
     // bun-types know connecting by address only; by descriptor is DESIGN 1.
-  } as unknown as Parameters<typeof Bun.connect>[0]);
+  } as unknown as Parameters<typeof Bun.connect>[0];
+  const socket: Socket<unknown> = await outsideScopes(() => Bun.connect(options));
+  // So few bytes always fit into a socket that is new.
+  if ('unix' in address) socket.write(address.greeting);
 
   return {
     send(kind, flags, lane, isolate, id, head, body) {

@@ -2,40 +2,27 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hostFiles } from './files.ts';
-import type { Lockdown } from './lockdown.ts';
-import { isOpenToAll, privateFile } from './path-access.ts';
+import {
+  HOST_UID,
+  type HostFiles,
+  LIBRARIES,
+  LOCKS_BEST_FIRST,
+  type Locks,
+  NO_LOCKS,
+  planLockdown,
+} from './lockdown-plan.ts';
+import { privateFile } from './path-access.ts';
 import { filterArchitecture, HOST_RULES, seccompProgram } from './seccomp.ts';
 
 /** How the isolate host is locked in, best first; each includes what the ones after it do. */
 export const LAYERS = ['bubblewrap', 'namespaces', 'permission'] as const;
 export type Layer = (typeof LAYERS)[number];
 
-/** What a layer adds to Node's own permission model on this machine. */
-export interface Locks {
-  /** A filter on system calls: no sockets, no signals, no other processes, no changes to files. */
-  readonly seccomp: boolean;
-  /** Nothing but the code can be read: by a mount namespace, or by Landlock. */
-  readonly files: boolean;
-}
-
 export interface LayerReport extends Locks {
   readonly layer: Layer;
   readonly available: boolean;
   /** Why it is not available, or what it does. */
   readonly detail: string;
-}
-
-/**
- * The host's own uid and gid when the core is root: nobody's account, and not the one of the embedded Postgres, whose
- * files and process it must not reach.
- */
-export const HOST_UID = 64_533;
-
-/** Paths that the child may read: its code and nothing else. */
-export interface HostFiles {
-  readonly node: string;
-  readonly entry: string;
-  readonly readable: readonly string[];
 }
 
 /** How to start a confined program. Dispose of it when the program has been started. */
@@ -48,7 +35,6 @@ export interface Confined extends Disposable {
 const LOCKDOWN = join(import.meta.dir, 'lockdown.ts');
 /** The first descriptor after those that the host itself gets. */
 const FIRST_FREE_DESCRIPTOR = 4;
-const LIBRARIES = ['/usr/lib', '/usr/lib64', '/lib', '/lib64'];
 const isRoot = process.getuid?.() === 0;
 const architecture = filterArchitecture();
 
@@ -74,9 +60,6 @@ export function confine(
   return confineWith(layer, locks, files, [...nodeFlags, files.entry]);
 }
 
-/** Node's permission model alone, as on other systems than Linux. */
-export const NO_LOCKS: Locks = { seccomp: false, files: false };
-
 function locksOf(layer: Layer): Locks {
   return detectLayers().find((report) => report.layer === layer) ?? NO_LOCKS;
 }
@@ -87,18 +70,8 @@ const CANDIDATES: Readonly<Record<Layer, readonly Locks[]>> = {
     { seccomp: true, files: true },
     { seccomp: false, files: true },
   ],
-  namespaces: [
-    { seccomp: true, files: true },
-    { seccomp: true, files: false },
-    { seccomp: false, files: true },
-    NO_LOCKS,
-  ],
-  permission: [
-    { seccomp: true, files: true },
-    { seccomp: true, files: false },
-    { seccomp: false, files: true },
-    NO_LOCKS,
-  ],
+  namespaces: LOCKS_BEST_FIRST,
+  permission: LOCKS_BEST_FIRST,
 };
 const TOOLS: Readonly<Record<Layer, readonly [program: string, advice: string] | null>> = {
   bubblewrap: ['bwrap', 'install it, for example with `apt-get install bubblewrap`'],
@@ -114,18 +87,19 @@ function detect(layer: Layer): LayerReport {
   for (const locks of CANDIDATES[layer]) {
     if (locks.seccomp && architecture === null) continue;
     const problem = tryOut(layer, locks);
-    if (problem === null) return { layer, available: true, ...locks, detail: describe(layer, locks) };
+    if (problem === null) return { layer, available: true, ...locks, detail: describeLocks(layer, locks) };
     said ||= problem;
   }
   // Without any lock it is Node alone, which needs nothing.
-  if (layer === 'permission') return { layer, available: true, ...NO_LOCKS, detail: describe(layer, NO_LOCKS, said) };
+  if (layer === 'permission')
+    return { layer, available: true, ...NO_LOCKS, detail: describeLocks(layer, NO_LOCKS, said) };
   return failed(`${program} does not work here (${said})`);
 }
 
 function elsewhere(layer: Layer): LayerReport {
   const available = layer === 'permission';
   const why = 'Linux only; run the core in a container for more than the permission model';
-  return { layer, available, ...NO_LOCKS, detail: available ? describe(layer, NO_LOCKS) : why };
+  return { layer, available, ...NO_LOCKS, detail: available ? describeLocks(layer, NO_LOCKS) : why };
 }
 
 /** Null when Node starts there, else what was said. */
@@ -146,7 +120,8 @@ const ADDS: Readonly<Record<Layer, string>> = {
   permission: "Node's permission model, an empty environment",
 };
 
-function describe(layer: Layer, { seccomp, files }: Locks, problem = ''): string {
+/** A layer with its locks, in words. @param problem why there is no filter, if that is known */
+export function describeLocks(layer: Layer, { seccomp, files }: Locks, problem = ''): string {
   const parts = [ADDS[layer], seccomp ? 'a seccomp filter' : `no seccomp filter${problem && ` (${problem})`}`];
   if (layer !== 'bubblewrap') parts.push(files ? 'Landlock' : 'no Landlock: what the account may read is readable');
   return parts.join(', ');
@@ -212,16 +187,5 @@ function binds(files: HostFiles): string[] {
 
 /** Bun itself, as the one that locks its process in and becomes Node: it is where the core is. */
 function lockedDown(locks: Locks, files: HostFiles, words: readonly string[]): string[] {
-  const closed = isRoot && ![files.node, files.entry].every(isOpenToAll);
-  const to: Lockdown = {
-    // OpenSSL takes its settings from where it was built, and a refusal for an error.
-    command: [files.node, '--openssl-config=/dev/null', ...words],
-    parent: process.pid,
-    // Only what is bound by Landlock may pass closed folders.
-    uid: isRoot && !(closed && !locks.files) ? HOST_UID : null,
-    through: closed,
-    seccomp: locks.seccomp,
-    readable: locks.files ? [...LIBRARIES, '/dev/null', files.node, ...files.readable] : null,
-  };
-  return [process.execPath, LOCKDOWN, JSON.stringify(to)];
+  return [process.execPath, LOCKDOWN, JSON.stringify(planLockdown(locks, files, words))];
 }

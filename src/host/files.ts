@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from 'node:path';
-import type { HostFiles } from './confinement.ts';
+import type { HostFiles } from './lockdown-plan.ts';
 
 const ROOT = resolve(import.meta.dir, '../..');
 

@@ -1,6 +1,7 @@
 import type { Frame } from '../../runtime/protocol/frame.ts';
 import { FLAG, type GoneReason, type GuestError, KIND, LANE } from '../../runtime/protocol/messages.ts';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
+import type { Scope } from '../telemetry/scope.ts';
 import type { HostChannel } from './channel.ts';
 import { decodeGuestError } from './decode.ts';
 import type { Inspection } from './inspection.ts';
@@ -21,6 +22,8 @@ export interface InvokeRequest {
   readonly cancelled?: () => boolean;
   /** Plugins that the chain of calls has passed through, this one included. */
   readonly depth?: number;
+  /** What its calls into the core belong to, when that is traced. */
+  readonly scope?: Scope;
 }
 
 /** A handler's answer: JSON text of the head and the raw body; both are the guest's and not to be trusted. */
@@ -94,6 +97,7 @@ interface Pending {
   readonly depth: number;
   readonly cancelled: (() => boolean) | undefined;
   readonly sent: number | null;
+  readonly scope: Scope | null;
 }
 
 /** Calls given up that are remembered until they end: each may be what the isolate is stuck in. */
@@ -192,6 +196,18 @@ export class Guest {
     return deepest;
   }
 
+  /** Of an invocation under way; null when there is none of that number, or it is not traced. */
+  scopeOf(invocation: number): Scope | null {
+    return this.#pending.get(invocation)?.scope ?? null;
+  }
+
+  /** Of the invocation under way, when there is exactly one. */
+  onlyScope(): Scope | null {
+    if (this.#pending.size !== 1) return null;
+    for (const { scope } of this.#pending.values()) return scope;
+    return null;
+  }
+
   /**
    * Runs a handler. Rejects with GuestFailure (it threw), or a CodedError: `plugin_deadline`, `plugin_unavailable` (the
    * isolate went away meanwhile), `aborted`.
@@ -202,6 +218,9 @@ export class Guest {
     const id = this.#lastInvoke;
     const sent = request.stream == null ? null : this.streams.send(request.stream);
     const stream = sent === null ? '' : `,"stream":${sent}`;
+    const scope = request.scope ?? null;
+    // The guest then says with each call which invocation it is of.
+    const traced = scope === null ? '' : ',"t":1';
     const started = performance.now();
     this.#told(started);
     return new Promise((resolve, reject) => {
@@ -215,9 +234,10 @@ export class Guest {
         depth: request.depth ?? 1,
         cancelled: request.cancelled,
         sent,
+        scope,
       });
       const body = request.body ?? null;
-      this.#channel.send(KIND.invoke, 0, request.lane, this.id, id, `{"p":${request.payload}${stream}}`, body);
+      this.#channel.send(KIND.invoke, 0, request.lane, this.id, id, `{"p":${request.payload}${stream}${traced}}`, body);
     });
   }
 

@@ -1,23 +1,25 @@
-import type { Subprocess } from 'bun';
 import type { Frame } from '../../runtime/protocol/frame.ts';
 import { type GoneReason, KIND, type LoadHead } from '../../runtime/protocol/messages.ts';
 import type { Log } from '../log.ts';
-import { BlackBoxFile } from './black-box.ts';
+import type { BlackBoxFile } from './black-box.ts';
 import { type HostChannel, openChannel } from './channel.ts';
-import { confine, type HostFiles, type Layer, type Locks } from './confinement.ts';
+import type { Layer } from './confinement.ts';
 import { decodeGuestError } from './decode.ts';
 import { FloodWatch } from './flood-watch.ts';
 import { Guest, type GuestEvents, type Verdict } from './guest.ts';
+import type { HostChild } from './host-child.ts';
 import { decodeGone, decodePong, decodeReady, type HostReady } from './host-messages.ts';
-import { forwardOutput } from './host-output.ts';
 import { Inspection } from './inspection.ts';
 import { HOST_LIMITS, PLUGIN_LIMITS } from './limits.ts';
 import { hostGone, LoadRefused } from './load-refused.ts';
+import { startLocalChild } from './local-child.ts';
+import type { HostFiles, Locks } from './lockdown-plan.ts';
 import { MemoryWatch } from './memory-watch.ts';
-import { innermost, residentBytes } from './resident-memory.ts';
+import { RemoteAgent } from './remote-agent.ts';
 
 export interface HostOptions {
-  readonly files: HostFiles;
+  /** Its code here, or the agent that has it in another container. */
+  readonly files: HostFiles | RemoteAgent;
   readonly layer: Layer;
   /** What the layer adds; all that it can on this machine when absent. */
   readonly locks?: Locks;
@@ -46,7 +48,7 @@ const EXIT_CODE_MS = 200;
 /** Signals from outside: nobody inside is to blame for them. */
 const FROM_OUTSIDE: ReadonlySet<number> = new Set([1, 2, 9, 15]);
 
-/** One Node child and the isolates in it. */
+/** One Node process and the isolates in it. */
 export class IsolateHost {
   readonly layer: Layer;
   readonly ready: HostReady;
@@ -54,12 +56,12 @@ export class IsolateHost {
   rss = 0;
   /** The name of the slot that it stands in. */
   placement: string | null = null;
-  readonly #child: Subprocess;
+  /** Its process id; of an agent's child, the one that its container knows. */
+  readonly pid: number;
+  readonly #child: HostChild;
   readonly #blackBox: BlackBoxFile;
   readonly #memory = new MemoryWatch();
   readonly #allowances = new Map<number, Allowance>();
-  /** The process that runs the isolates; the child may be the one that confines it. */
-  readonly #inner: number;
   readonly #channel: HostChannel;
   readonly #guests: Map<number, Guest>;
   readonly #loads = new Map<number, Load>();
@@ -77,8 +79,8 @@ export class IsolateHost {
 
   private constructor(
     options: HostOptions,
-    child: Subprocess,
-    blackBox: BlackBoxFile,
+    child: HostChild,
+    pid: number,
     channel: HostChannel,
     ready: HostReady,
     guests: Map<number, Guest>,
@@ -86,8 +88,8 @@ export class IsolateHost {
     this.layer = options.layer;
     this.#options = options;
     this.#child = child;
-    this.#blackBox = blackBox;
-    this.#inner = innermost(child.pid);
+    this.pid = pid;
+    this.#blackBox = child.blackBox;
     this.#channel = channel;
     this.ready = ready;
     this.#guests = guests;
@@ -100,30 +102,8 @@ export class IsolateHost {
    */
   static async start(options: HostOptions): Promise<IsolateHost> {
     const { files, log } = options;
-    const flags = [
-      '--no-node-snapshot',
-      // An isolate that is entered for moments never takes over what V8 optimised on other threads.
-      '--no-concurrent-recompilation',
-      '--expose-gc',
-      '--permission',
-      '--allow-addons',
-      // For one mapping of memory; the host gives it up at once (runtime/isolate/shared-memory.ts).
-      '--allow-ffi',
-      ...files.readable.map((path) => `--allow-fs-read=${path}`),
-      '--disable-warning=PERM0001',
-      '--disable-warning=PERM0003',
-      '--disable-warning=ExperimentalWarning',
-    ];
-    const blackBox = new BlackBoxFile();
-    using confined = confine(options.layer, files, flags, options.locks);
-    const child = Bun.spawn(confined.command, {
-      stdio: [blackBox.descriptor, 'pipe', 'pipe', 'pipe', ...confined.descriptors],
-      env: {},
-      cwd: '/',
-    });
-    forwardOutput(child.stdout, log);
-    forwardOutput(child.stderr, log);
-
+    const child =
+      files instanceof RemoteAgent ? await files.startChild(log) : startLocalChild({ ...options, files, log });
     let host: IsolateHost | null = null;
     const started = Promise.withResolvers<HostReady>();
     const timer = setTimeout(
@@ -131,7 +111,7 @@ export class IsolateHost {
       HOST_LIMITS.startMs,
     );
     const guests = new Map<number, Guest>();
-    const channel = await openChannel(child.stdio[3] as unknown as number, {
+    const handlers: Parameters<typeof openChannel>[1] = {
       onFrame: (frame) => {
         if (host !== null) {
           host.#receive(frame);
@@ -147,22 +127,27 @@ export class IsolateHost {
         if (ended) void host.#onClosed(reason);
         else host.kill(reason, host.#running());
       },
-    });
+    };
+    // It is waited for below, and may fail before.
+    started.promise.catch(() => undefined);
     try {
-      channel.send(KIND.boot, 0, 0, 0, 0, String(PLUGIN_LIMITS.memoryMb.default), options.prelude);
-      host = new IsolateHost(options, child, blackBox, channel, await started.promise, guests);
-      return host;
+      const channel = await openChannel(child.channel, handlers);
+      const booted = child.started.then((pid) => {
+        channel.send(KIND.boot, 0, 0, 0, 0, String(PLUGIN_LIMITS.memoryMb.default), options.prelude);
+        return pid;
+      });
+      const [pid, ready] = await Promise.all([booted, started.promise]);
+      const made = new IsolateHost(options, child, pid, channel, ready, guests);
+      host = made;
+      void child.lost.then((reason) => made.kill(reason));
+      return made;
     } catch (error) {
-      child.kill('SIGKILL');
-      blackBox.close();
+      child.kill();
+      child.blackBox.close();
       throw error;
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  get pid(): number {
-    return this.#child.pid;
   }
 
   get size(): number {
@@ -210,7 +195,7 @@ export class IsolateHost {
       return;
     }
     const running = main === null ? pool : [main, ...pool];
-    this.rss = residentBytes(this.#inner);
+    this.rss = this.#child.residentBytes();
     const over = this.#memory.look(
       { rssBytes: this.rss, running, isolates: this.#guests.size },
       (isolate) => this.#allowances.get(isolate)?.memoryBytes ?? 0,
@@ -245,7 +230,7 @@ export class IsolateHost {
 
   /** Ends the process. @param blamed isolates that are the reason: one is the culprit, of several each is suspect */
   kill(reason: string, blamed: readonly number[] = []): void {
-    this.#child.kill('SIGKILL');
+    this.#child.kill();
     this.#onDead(reason, blamed);
   }
 
@@ -329,7 +314,7 @@ export class IsolateHost {
   #onDead(reason: string, blamed: readonly number[]): void {
     if (this.#dead) return;
     this.#dead = true;
-    this.#child.kill('SIGKILL');
+    this.#child.kill();
     this.#channel.close();
     this.#blackBox.close();
     const verdictOn = (isolate: number): Verdict =>

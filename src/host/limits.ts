@@ -1,3 +1,4 @@
+import { DEFAULT_FILES_QUOTA } from '../../sandbox-apis/files/limits.ts';
 import { DEFAULT_STORAGE_QUOTA } from '../../sandbox-apis/storage/limits.ts';
 
 /** Limits of supervision: data, with the reason beside each number. */
@@ -6,6 +7,8 @@ export const HOST_LIMITS = {
   heartbeatMs: 100,
   /** Milliseconds without an answer after which a host is killed that is in no isolate; a busy machine may be slow. */
   silenceMs: 1_500,
+  /** Milliseconds that a start waits for the agent in another container: its image may have to be pulled first. */
+  agentWaitMs: 60_000,
   /** Milliseconds until a started host has said that it is ready; a cold disk is slow. */
   startMs: 15_000,
   /** Milliseconds between two looks at deadlines and memory: by how much one may be late. */
@@ -87,6 +90,17 @@ export const PLUGIN_LIMITS = {
     ceiling: 4_096 * MIB,
     about: 'Bytes of keys and values in storage',
   },
+  /** Some millions of rows: an empty database is 7.5 MiB, and each upgrade keeps a copy. */
+  databaseBytes: { default: 1_024 * MIB, least: 16 * MIB, ceiling: 65_536 * MIB, about: 'Bytes of the database' },
+  /** Documents and pictures; a library of recordings asks for more. The ceiling is a disk of 16 TiB. */
+  filesBytes: {
+    default: DEFAULT_FILES_QUOTA.bytes,
+    least: 0,
+    ceiling: 16 * 1_024 * 1_024 * MIB,
+    about: 'Bytes of files',
+  },
+  /** Each is a row of half a kilobyte; ten million are an index of 5 GB. */
+  filesCount: { default: DEFAULT_FILES_QUOTA.files, least: 0, ceiling: 10_000_000, about: 'Files that it may keep' },
   /** A timer for each of ten thousand things is much; they take 2 MB of the plugin's own memory. */
   timers: { default: 10_000, least: 1, ceiling: 100_000, about: 'Timers that wait' },
   /** A recording of an hour; an answer without end is cut, whatever the client takes. */

@@ -1,17 +1,21 @@
 import type { LoadHead } from '../../runtime/protocol/messages.ts';
 import type { Log } from '../log.ts';
-import { detectLayers, type HostFiles, type Layer, type LayerReport } from './confinement.ts';
+import { detectLayers, type Layer, type LayerReport } from './confinement.ts';
 import { hostFiles } from './files.ts';
 import type { Guest, GuestEvents } from './guest.ts';
 import { HostSlot } from './host-slot.ts';
 import { type HostOptions, IsolateHost } from './isolate-host.ts';
 import { HOST_LIMITS } from './limits.ts';
+import type { HostFiles } from './lockdown-plan.ts';
 import { type Placement, slotNames } from './placement.ts';
 import { weaknesses } from './policy.ts';
+import type { RemoteAgent } from './remote-agent.ts';
 
 export interface SupervisorOptions {
   readonly prelude: string;
   readonly log: Log;
+  /** Starts the hosts in another container; null has them as children of the core. */
+  readonly agent: RemoteAgent | null;
   readonly guests: GuestEvents;
   /** A new host stands where one died: what was loaded has to be loaded again. */
   readonly onRespawn: () => void;
@@ -30,6 +34,10 @@ export interface SupervisorReport {
   /** What the first host could reach when it tried. */
   readonly reach: IsolateHost['ready']['reach'] | null;
   readonly layers: readonly LayerReport[];
+  /** Whether the hosts are in another container. */
+  readonly isRemote: boolean;
+  /** Why the agent in another container starts no host; null when it does, or there is none. */
+  readonly problem: string | null;
   readonly hosts: readonly HostReport[];
   /** Of all hosts that there were. */
   readonly restarts: number;
@@ -46,8 +54,9 @@ interface Ahead {
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
-  readonly #files: HostFiles = hostFiles();
-  readonly #layers: readonly LayerReport[] = detectLayers();
+  readonly #files: HostFiles | RemoteAgent;
+  /** Of the container of the agent, once that is known. */
+  #layers: readonly LayerReport[];
   readonly #slots = new Map<string, HostSlot>();
   /** The layer of the first host: no later one is confined less because a start went wrong. */
   #layer: Layer | null = null;
@@ -60,11 +69,16 @@ export class Supervisor {
   readonly #timers: Timer[] = [];
 
   constructor(options: SupervisorOptions) {
+    const { agent } = options;
     this.#options = options;
+    this.#files = agent ?? hostFiles();
+    this.#layers = agent === null ? detectLayers() : [];
   }
 
-  /** @throws Error when no host comes up in any layer */
+  /** @throws Error when no host comes up in any layer, or the agent does not answer */
   async start(): Promise<void> {
+    const { agent } = this.#options;
+    if (agent !== null) this.#layers = [await agent.describe()];
     await this.#startAhead();
     this.#timers.push(
       setInterval(() => this.#tick(performance.now()), HOST_LIMITS.tickMs),
@@ -96,7 +110,9 @@ export class Supervisor {
       restarts: slot.restarts,
     }));
     const restarts = hosts.reduce((sum, host) => sum + host.restarts, this.#restarts);
-    return { layer: this.#layer, reach: this.#reach, layers: this.#layers, hosts, restarts };
+    const { agent } = this.#options;
+    const where = { isRemote: agent !== null, problem: agent?.problem ?? null };
+    return { layer: this.#layer, reach: this.#reach, layers: this.#layers, ...where, hosts, restarts };
   }
 
   stop(): void {
@@ -136,9 +152,15 @@ export class Supervisor {
   }
 
   async #startAhead(): Promise<void> {
-    const ahead: { onExit: HostOptions['onExit'] } = { onExit: () => (this.#ahead = null) };
+    const ahead: { onExit: HostOptions['onExit'] } = { onExit: () => this.#onAheadGone() };
     const host = await this.#startHost((reason, blamed) => ahead.onExit(reason, blamed));
     this.#ahead = Object.assign(ahead, { host });
+  }
+
+  /** An agent that was away is tried again, also when no plugin needs it: the core is not ready without it. */
+  #onAheadGone(): void {
+    this.#ahead = null;
+    if (this.#options.agent !== null) setTimeout(() => void this.#refill(), HOST_LIMITS.respawnMs.longest).unref();
   }
 
   async #refill(): Promise<void> {
@@ -149,6 +171,7 @@ export class Supervisor {
     } catch (error) {
       // Without it the next slot starts its own, and says what is wrong.
       this.#options.log.warn({ err: error }, 'no isolate host could be started ahead of need');
+      this.#onAheadGone();
     }
   }
 

@@ -209,4 +209,5 @@ export const LOCK_CALLS = {
   prlimit64: [302, 261],
   capset: [126, 91],
   getppid: [110, 173],
+  fcntl: [72, 25],
 } as const satisfies Record<string, Numbers>;

@@ -4,14 +4,14 @@ import { BLACK_BOX, readBlackBox } from '../../runtime/protocol/black-box.ts';
 import { BlackBoxFile } from '../../src/host/black-box.ts';
 
 test('a new one says that nobody runs', () => {
-  const box = new BlackBoxFile();
+  const box = BlackBoxFile.unnamed();
   expect(box.read()).toEqual({ main: null, pool: [] });
   expect(fstatSync(box.descriptor)).toMatchObject({ nlink: 0, size: BLACK_BOX.bytes });
   box.close();
 });
 
 test('it is read as it was written, and as nobody once it is closed', () => {
-  const box = new BlackBoxFile();
+  const box = BlackBoxFile.unnamed();
   const words = new Uint32Array(BLACK_BOX.words);
   words.set([7, 0, 9, 4_000_000_000]);
   writeSync(box.descriptor, new Uint8Array(words.buffer), 0, BLACK_BOX.bytes, 0);

@@ -2,9 +2,10 @@ import { describe, expect, test } from 'bun:test';
 import { chmodSync, closeSync, fstatSync, mkdirSync, readSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkConfinement } from '../../src/cli/checks/confinement.ts';
-import { confine, detectLayers, LAYERS, NO_LOCKS } from '../../src/host/confinement.ts';
+import { confine, detectLayers, LAYERS } from '../../src/host/confinement.ts';
 import { hostFiles } from '../../src/host/files.ts';
 import { IsolateHost } from '../../src/host/isolate-host.ts';
+import { NO_LOCKS } from '../../src/host/lockdown-plan.ts';
 import { isOpenToAll, privateFile } from '../../src/host/path-access.ts';
 import { weaknesses } from '../../src/host/policy.ts';
 import { loadPrelude } from '../../src/host/prelude.ts';
@@ -90,11 +91,11 @@ test("the probe finds what Node's permission model alone leaves open: the parent
 });
 
 describe('doctor', () => {
-  test('says the layer and its locks, and keeps warning of STREAMSPACE_ALLOW_UNCONFINED', () => {
+  test('says the layer and its locks, and keeps warning of STREAMSPACE_ALLOW_UNCONFINED', async () => {
     const best = detectLayers().find(({ available }) => available);
-    const found = checkConfinement({ allowUnconfined: false });
+    const found = await checkConfinement({ allowUnconfined: false, isolateHost: null });
     expect(found.detail).toStartWith(`${best?.layer}: ${best?.detail}`);
-    const allowed = checkConfinement({ allowUnconfined: true });
+    const allowed = await checkConfinement({ allowUnconfined: true, isolateHost: null });
     expect(allowed).toMatchObject({ name: 'confinement', state: 'warn' });
     expect(allowed.detail).toContain('WARNING: STREAMSPACE_ALLOW_UNCONFINED');
   });

@@ -10,7 +10,7 @@ import { hostFiles } from '../../src/host/files.ts';
 const MODULE = resolve(import.meta.dir, '../../runtime/isolate/shared-memory.ts');
 
 async function mapped(descriptor: number, bytes: number) {
-  const box = new BlackBoxFile();
+  const box = BlackBoxFile.unnamed();
   const script = `
     const { mapFile } = await import(${JSON.stringify(MODULE)});
     const memory = mapFile(${descriptor}, ${bytes});

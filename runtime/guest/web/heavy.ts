@@ -28,6 +28,15 @@ export const heavy = {
   /** What `connect` answers. */
   sockets: () =>
     require('../../../sandbox-apis/connect/guest-socket.ts') as typeof import('../../../sandbox-apis/connect/guest-socket.ts'),
+  files: () =>
+    require('../../../sandbox-apis/files/guest-files.ts') as typeof import('../../../sandbox-apis/files/guest-files.ts'),
+  services: () =>
+    require('../../../sandbox-apis/services/guest-services.ts') as typeof import('../../../sandbox-apis/services/guest-services.ts'),
+  /** `streamspace.database`. */
+  database: () =>
+    require('../../../sandbox-apis/database/guest-database.ts') as typeof import('../../../sandbox-apis/database/guest-database.ts'),
+  storageMany: () =>
+    require('../../../sandbox-apis/storage/guest-many.ts') as typeof import('../../../sandbox-apis/storage/guest-many.ts'),
   inspect: () => require('./lazy/inspect.ts') as typeof import('./lazy/inspect.ts'),
 } as const;
 
