@@ -18,8 +18,8 @@ export function createEventsBroker(deps: EventsDeps): Handlers<typeof eventsCont
   const emits = new RateLimiterMemory({ points: deps.emitsPerMinute ?? EVENT_LIMITS.emitsPerMinute, duration: 60 });
 
   return {
-    on: (caller, { pattern, once, handler }) => ({
-      id: deps.registrations.add(caller, { kind: 'subscription', handler, pattern, once }),
+    on: (caller, subscription) => ({
+      id: deps.registrations.add(caller, { kind: 'subscription', ...subscription }),
     }),
     off: (caller, { id }) => {
       deps.registrations.remove(caller, id);

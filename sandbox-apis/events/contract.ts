@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { defineCall, defineRoom } from '../_kit/contract.ts';
-import { covers, EVENT_LIMITS, NAME_SOURCE, PATTERN_SOURCE } from './patterns.ts';
+import { covers, EVENT_LIMITS, NAME_SOURCE, PATH_SOURCE, PATTERN_SOURCE } from './patterns.ts';
 
 const SUBSCRIBE = 'events:subscribe:';
 
@@ -45,6 +45,8 @@ export const eventsContract = defineRoom({
           pattern: Type.String({ pattern: `^${PATTERN_SOURCE}$`, maxLength: EVENT_LIMITS.nameLength }),
           once: Type.Boolean(),
           handler: Type.Integer({ minimum: 1, maximum: 60_000 }),
+          orderBy: Type.Optional(Type.String({ pattern: `^${PATH_SOURCE}$`, maxLength: EVENT_LIMITS.nameLength })),
+          concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: EVENT_LIMITS.concurrency })),
         },
         { additionalProperties: false },
       ),

@@ -11,9 +11,26 @@ export interface EventInfo {
   readonly time: string;
   /** 1 at the first attempt. */
   readonly attempt: number;
+  /** Where the delivery is in its trace (W3C Trace Context), while the platform traces. */
+  readonly traceparent?: string;
 }
 
 export type EventHandler<T = unknown> = (data: T, event: EventInfo) => unknown;
+
+/** How the deliveries of a subscription come; it holds for all handlers of the plugin with the same `name`. */
+export interface SubscriptionOptions {
+  /**
+   * Path to a value in the event's data (`session.id`). Deliveries to this plugin with the same value there come one
+   * after the other, in the order of their events; while one waits for its next attempt, so do those behind it, and no
+   * others. Without a value there, or after the last attempt failed (a dead letter), nothing waits.
+   */
+  readonly orderBy?: string;
+  /**
+   * From 1 to 64: no more deliveries to this plugin at a time, on all machines together. The smallest of all its
+   * subscriptions counts. Left out: 8 a machine, which also is the most that one machine runs.
+   */
+  readonly concurrency?: number;
+}
 
 /** Ends the subscription; a second call does nothing. */
 export type Unsubscribe = () => void;
@@ -35,8 +52,12 @@ export interface EventsApi {
    * });
    * ```
    */
-  on<Name extends keyof EventPayloads>(name: Name, handler: EventHandler<EventPayloads[Name]>): Unsubscribe;
-  on<T = unknown>(name: string, handler: EventHandler<T>): Unsubscribe;
+  on<Name extends keyof EventPayloads>(
+    name: Name,
+    handler: EventHandler<EventPayloads[Name]>,
+    options?: SubscriptionOptions,
+  ): Unsubscribe;
+  on<T = unknown>(name: string, handler: EventHandler<T>, options?: SubscriptionOptions): Unsubscribe;
   /** As `on`, and ends by itself after the first event that `handler` took without throwing. */
   once<Name extends keyof EventPayloads>(name: Name, handler: EventHandler<EventPayloads[Name]>): Unsubscribe;
   once<T = unknown>(name: string, handler: EventHandler<T>): Unsubscribe;
@@ -68,7 +89,12 @@ interface Subscription {
 export function createEvents(host: GuestHost): EventsApi {
   const subscriptions = new Set<Subscription>();
 
-  function subscribe<T>(name: string, handler: EventHandler<T>, once: boolean): Unsubscribe {
+  function subscribe<T>(
+    name: string,
+    handler: EventHandler<T>,
+    once: boolean,
+    { orderBy, concurrency }: SubscriptionOptions = {},
+  ): Unsubscribe {
     if (typeof handler !== 'function') throw new TypeError('events.on: the handler is not a function');
     let ended = false;
     let id: number | undefined;
@@ -85,7 +111,12 @@ export function createEvents(host: GuestHost): EventsApi {
       }
       if (once) end();
     };
-    const registered: Registered<{ id: number }> = host.register('events.on', { pattern: name, once }, run);
+    const input = {
+      ...{ pattern: name, once },
+      ...(orderBy === undefined ? {} : { orderBy }),
+      ...(concurrency === undefined ? {} : { concurrency }),
+    };
+    const registered: Registered<{ id: number }> = host.register('events.on', input, run);
     const end = (): void => {
       if (ended) return;
       ended = true;
@@ -110,7 +141,8 @@ export function createEvents(host: GuestHost): EventsApi {
   }
 
   return {
-    on: (name: string, handler: EventHandler<never>) => subscribe(name, handler, false),
+    on: (name: string, handler: EventHandler<never>, options?: SubscriptionOptions) =>
+      subscribe(name, handler, false, options),
     once: (name: string, handler: EventHandler<never>) => subscribe(name, handler, true),
     off(name, handler) {
       for (const subscription of [...subscriptions]) {

@@ -7,6 +7,8 @@ export const EVENT_LIMITS = {
   dataDepth: 32,
   /** Of one plugin; the registrations refuse more with `quota_exceeded`. */
   subscriptions: 200,
+  /** The most that `concurrency` may ask for: that of eight cores. */
+  concurrency: 64,
   /** Events that one plugin may emit in a minute. */
   emitsPerMinute: 1200,
 } as const;
@@ -16,6 +18,8 @@ const SEGMENT = '[A-Za-z0-9_-]{1,64}';
 /** Regular expression sources, anchored where they are used. */
 export const NAME_SOURCE = `${SEGMENT}(?:\\.${SEGMENT}){0,${EVENT_LIMITS.nameSegments - 1}}`;
 export const PATTERN_SOURCE = `(?:\\*|${NAME_SOURCE}(?:\\.\\*)?)`;
+/** A path below an event's data: names of properties, joined by dots. */
+export const PATH_SOURCE = NAME_SOURCE;
 
 const NAME = new RegExp(`^${NAME_SOURCE}$`);
 

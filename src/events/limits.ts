@@ -13,6 +13,12 @@ export interface DeliveryLimits {
   readonly notReadyMs: number;
   /** Look for work this often even when no hint came. */
   readonly pollMs: number;
+  /** Successes that wait for their record; beyond it nothing is claimed. */
+  readonly unsettled: number;
+  /** Successes that one statement records at most. */
+  readonly settleBatch: number;
+  /** The pause before a success is recorded again when the store did not answer. */
+  readonly settleRetryMs: number;
   /** How long `stop` waits for what is in flight. */
   readonly drainMs: number;
 }
@@ -26,9 +32,25 @@ export const DELIVERY_LIMITS: DeliveryLimits = {
   perPlugin: 8,
   global: 256,
   notReadyMs: 2_000,
-  pollMs: 15_000,
+  // A hint that was missed costs no more than this; one index probe a plugin.
+  pollMs: 5_000,
+  // A slot is free when its handler ends: the next delivery does not wait for the record of the last. But were this
+  // process killed, so many would come twice.
+  unsettled: 512,
+  settleBatch: 256,
+  settleRetryMs: 250,
   drainMs: 3_000,
 };
+
+/** How events of plugins are stored, together. */
+export const EMIT_LIMITS = {
+  /** Events that one statement stores at most. */
+  batch: 200,
+  /** Characters of data that one statement holds, unless a single event has more: it takes a few milliseconds. */
+  batchChars: 1_000_000,
+  /** Other cores are told at most this often; this one begins at once. */
+  hintMs: 100,
+} as const;
 
 /** How long what has happened is kept, and how it is pruned. */
 export interface RetentionLimits {
@@ -36,6 +58,10 @@ export interface RetentionLimits {
   readonly deadHours: number;
   /** Events without deliveries. */
   readonly eventHours: number;
+  /** Of one plugin; beyond it the oldest that wait become dead letters. */
+  readonly pendingPerPlugin: number;
+  /** Of one plugin; beyond it the oldest dead letters go. */
+  readonly deadPerPlugin: number;
   readonly batch: number;
   readonly everyMs: number;
 }
@@ -44,6 +70,9 @@ export const RETENTION_LIMITS: RetentionLimits = {
   doneHours: 7 * 24,
   deadHours: 90 * 24,
   eventHours: 7 * 24,
+  // About 1 GB of rows and indexes; a plugin that takes 1,000 a second needs a quarter of an hour for it.
+  pendingPerPlugin: 1_000_000,
+  deadPerPlugin: 1_000_000,
   batch: 5_000,
   everyMs: 600_000,
 };

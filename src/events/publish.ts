@@ -2,6 +2,10 @@ import { sql } from 'kysely';
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import { EVENT_LIMITS, isEventName, patternsMatching } from '../../sandbox-apis/events/patterns.ts';
 import type { Db, Trx } from '../db/client.ts';
+import { currentSpan } from '../telemetry/scope.ts';
+
+/** A notification holds 8,000 bytes; a hint that names too many plugins names none. */
+export const HINT_BYTES = 7_900;
 
 /** The channel on which a publisher hints that there is something to deliver. Any role can notify it: never the truth. */
 export const DELIVERIES_CHANNEL = 'streamspace_deliveries';
@@ -15,30 +19,69 @@ export interface NewEvent {
   readonly source?: string;
 }
 
+/** An event that was checked and may be stored. */
+export interface EncodedEvent {
+  /** UUIDv7. */
+  readonly id: string;
+  readonly name: string;
+  /** JSON text. */
+  readonly data: string;
+  readonly source: string;
+  /** Where the publisher's trace was; null when it is not traced. */
+  readonly traceparent: string | null;
+}
+
 /**
  * Stores an event and one delivery for each plugin that subscribes to it, in one statement. Pass the transaction of the
- * change that causes the event, so that both commit or neither does.
+ * change that causes the event, so that both commit or neither does; dispatchers hear of it with the commit.
  * @returns the event's id (UUIDv7)
  * @throws CodedError `invalid_input` (name, depth, text that Postgres cannot hold), `payload_too_large`
  */
 export async function publish(db: Db | Trx, event: NewEvent): Promise<string> {
-  if (!isEventName(event.name)) throw new CodedError('invalid_input', `"${event.name}" is not an event name`);
-  const data = encodeData(event.data);
-  const id = Bun.randomUUIDv7();
-  await sql`
+  const encoded = encodeEvent(event);
+  await sql`${insertEvents([encoded])}
+    select pg_notify(${DELIVERIES_CHANNEL}, case when octet_length(names) < ${HINT_BYTES}::int then names else '' end)
+    from (select string_agg(plugin_name, ' ') as names from delivery) as told
+    where names is not null`.execute(db);
+  return encoded.id;
+}
+
+/**
+ * Checks an event and gives it its id.
+ * @throws CodedError `invalid_input`, `payload_too_large`
+ */
+export function encodeEvent({ name, data, source = 'core' }: NewEvent): EncodedEvent {
+  if (!isEventName(name)) throw new CodedError('invalid_input', `"${name}" is not an event name`);
+  const traceparent = currentSpan()?.traceparent ?? null;
+  return { id: Bun.randomUUIDv7(), name, data: encodeData(data), source, traceparent };
+}
+
+/**
+ * The beginning of a statement that stores events, in their order, with their deliveries; the rows of `delivery` are the
+ * `plugin_name`s that get one. Of several patterns that match, the longest with an order gives the key.
+ */
+export function insertEvents(events: readonly EncodedEvent[]) {
+  const matches = events.flatMap(({ id, name }) => patternsMatching(name).map((pattern) => ({ id, pattern })));
+  return sql`
     with event as (
-      insert into events (id, name, data, source)
-      values (${id}, ${event.name}, cast(cast(${data} as text) as jsonb), ${event.source ?? 'core'})
-      returning id
+      insert into events (id, name, data, source, traceparent)
+      select e.id, e.name, e.data::jsonb, e.source, e.traceparent
+      from unnest(
+        ${events.map(({ id }) => id)}::uuid[], ${events.map(({ name }) => name)}::text[],
+        ${events.map(({ data }) => data)}::text[], ${events.map(({ source }) => source)}::text[],
+        ${events.map(({ traceparent }) => traceparent)}::text[]
+      ) as e(id, name, data, source, traceparent)
+      returning id, data
     ), delivery as (
-      insert into deliveries (event_id, plugin_name)
-      select distinct event.id, s.plugin_name
-      from event, plugin_subscriptions s
-      where s.pattern = any(${patternsMatching(event.name)}::text[])
-      returning 1
-    )
-    select pg_notify(${DELIVERIES_CHANNEL}, '') from (select from delivery limit 1) as one`.execute(db);
-  return id;
+      insert into deliveries (event_id, plugin_name, order_key)
+      select distinct on (e.id, s.plugin_name) e.id, s.plugin_name, order_key_of(e.data, s.order_by)
+      from unnest(${matches.map(({ id }) => id)}::uuid[], ${matches.map(({ pattern }) => pattern)}::text[])
+        as m(event_id, pattern)
+      join plugin_subscriptions s on s.pattern = m.pattern
+      join event e on e.id = m.event_id
+      order by e.id, s.plugin_name, s.order_by is null, length(s.pattern) desc
+      returning plugin_name
+    )`;
 }
 
 /** The data as JSON text within the limits. */

@@ -92,19 +92,6 @@ export async function listDeliveries(db: Db, plugin: string, filter: DeliveryFil
   return page(items, filter.limit);
 }
 
-/** How many deliveries a plugin has in each state. */
-export async function countDeliveries(db: Db, plugin: string): Promise<Record<DeliveryState, number>> {
-  const rows = await db
-    .selectFrom('deliveries')
-    .select(['state', (eb) => eb.fn.countAll<number>().as('n')])
-    .where('plugin_name', '=', plugin)
-    .groupBy('state')
-    .execute();
-  const counts = { pending: 0, done: 0, dead: 0 };
-  for (const { state, n } of rows) counts[state as DeliveryState] = n;
-  return counts;
-}
-
 /**
  * Makes a settled delivery pending again, with all its attempts before it; call the dispatcher's `poke` after it.
  * @returns what became of it: `not_found`, or `pending` when it was so already and is left alone
@@ -112,7 +99,7 @@ export async function countDeliveries(db: Db, plugin: string): Promise<Record<De
 export async function redeliver(db: Db, plugin: string, id: number): Promise<'redelivered' | 'pending' | 'not_found'> {
   const redelivered = await db
     .updateTable('deliveries')
-    .set({ state: 'pending', attempts: 0, next_attempt_at: sql`now()`, settled_at: null })
+    .set({ state: 'pending', attempts: 0, next_attempt_at: sql`clock_timestamp()`, settled_at: null })
     .where('plugin_name', '=', plugin)
     .where('id', '=', id)
     .where('state', '<>', 'pending')
@@ -133,12 +120,10 @@ export async function redeliver(db: Db, plugin: string, id: number): Promise<'re
  * @returns whether there was one
  */
 export async function dropDelivery(db: Db, plugin: string, id: number): Promise<boolean> {
-  const { numDeletedRows } = await db
-    .deleteFrom('deliveries')
-    .where('plugin_name', '=', plugin)
-    .where('id', '=', id)
-    .executeTakeFirst();
-  return numDeletedRows > 0n;
+  const { rows } = await sql<{ n: number }>`
+    select end_deliveries(array(select id from deliveries where id = ${id} and plugin_name = ${plugin}), 'dropped', null, null, null) as n
+  `.execute(db);
+  return rows[0]?.n === 1;
 }
 
 function page<T extends { readonly id: string | number }>(rows: T[], limit: number): Page<T> {

@@ -1,11 +1,13 @@
+import { type Clock, SYSTEM_CLOCK } from '../schedules/limits.ts';
+
 /** Waits for `work`, but no longer than `ms`. */
-export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+export async function within(ms: number, work: Promise<unknown>, clock: Clock = SYSTEM_CLOCK): Promise<void> {
   const bound = Promise.withResolvers<void>();
-  const timer = setTimeout(bound.resolve, ms);
+  const cancel = clock.after(ms, bound.resolve);
   try {
     await Promise.race([work, bound.promise]);
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }
 

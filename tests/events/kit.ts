@@ -7,6 +7,7 @@ import {
   type EventSink,
 } from '../../src/events/deliver.ts';
 import { DELIVERY_LIMITS, type DeliveryLimits } from '../../src/events/limits.ts';
+import { createSqlDeliveryStore } from '../../src/events/sql-delivery-store.ts';
 import { createLog } from '../../src/log.ts';
 
 export type Take = (event: DeliveredEvent, signal: AbortSignal, plugin: string) => Promise<void>;
@@ -58,9 +59,9 @@ export function dispatcherRig(
   };
   const rig: Rig = {
     dispatcher: createDispatcher({
-      db,
+      store: createSqlDeliveryStore(db),
       sink,
-      log: createLog('error', { write }),
+      log: createLog('warn', { write }),
       metrics: {
         delivered: (plugin) => noted(plugin, 'done'),
         failed: (plugin, dead) => noted(plugin, dead ? 'dead' : 'failed'),

@@ -5,7 +5,7 @@ import { DELIVERIES_CHANNEL, publish } from '../../src/events/publish.ts';
 import { clearSubscriptions, replaceSubscriptions } from '../../src/events/subscriptions.ts';
 import { createLog } from '../../src/log.ts';
 import { type TestDatabase, testDatabase } from '../kit/postgres.ts';
-import { installPlugin, resetEvents } from './plugins.ts';
+import { installPlugin, plain, resetEvents } from './plugins.ts';
 
 let database: TestDatabase;
 let db: Db;
@@ -168,7 +168,7 @@ describe('subscriptions', () => {
   test('replace makes the set what is given, and leaves other plugins alone', async () => {
     await installPlugin(db, 'one', ['a.*', 'b.*', 'b.*']);
     await installPlugin(db, 'two', ['a.*']);
-    await replaceSubscriptions(db, 'one', ['b.*', 'c']);
+    await replaceSubscriptions(db, 'one', ['b.*', 'c'].map(plain));
     expect(await patterns('one')).toEqual(['b.*', 'c']);
     await replaceSubscriptions(db, 'one', []);
     expect(await patterns('one')).toEqual([]);
@@ -178,7 +178,7 @@ describe('subscriptions', () => {
   test('changes that follow each other quickly end as the last one says', async () => {
     await installPlugin(db, 'one');
     const sets = Array.from({ length: 20 }, (_, i) => Array.from({ length: i }, (_, n) => `p${n}.*`));
-    await Promise.all(sets.map((set) => replaceSubscriptions(db, 'one', set)));
+    await Promise.all(sets.map((set) => replaceSubscriptions(db, 'one', set.map(plain))));
     expect(await patterns('one')).toEqual([...(sets.at(-1) ?? [])].sort());
   });
 
@@ -189,6 +189,6 @@ describe('subscriptions', () => {
   });
 
   test('a plugin that is not installed has none', async () => {
-    await expect(replaceSubscriptions(db, 'ghost', ['a.*'])).rejects.toThrow('foreign key');
+    await expect(replaceSubscriptions(db, 'ghost', [plain('a.*')])).rejects.toThrow('foreign key');
   });
 });
