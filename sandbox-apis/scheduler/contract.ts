@@ -7,8 +7,11 @@ const Registration = Type.Object({ id: Type.Integer({ minimum: 1 }) }, { additio
 /** What both kinds of job say. */
 const Job = {
   name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.:-]*$', maxLength: 64 }),
-  overlap: Type.Union([Type.Literal('skip'), Type.Literal('allow')]),
-  catchUp: Type.Boolean(),
+  overlap: Type.Union([Type.Literal('skip'), Type.Literal('queue'), Type.Literal('allow')]),
+  /** `true` is `last`, `false` is `none`. */
+  catchUp: Type.Union([Type.Boolean(), Type.Literal('none'), Type.Literal('last'), Type.Literal('all')]),
+  jitter: Type.Optional(Type.Union([Type.Number(), Type.String({ minLength: 2, maxLength: 16 })])),
+  retries: Type.Optional(Type.Integer({ minimum: 0, maximum: SCHEDULER_LIMITS.retries })),
   handler: Type.Integer({ minimum: 1, maximum: 60_000 }),
 };
 

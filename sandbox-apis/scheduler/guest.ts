@@ -8,6 +8,10 @@ export interface JobRun {
   readonly scheduledAt: string;
   /** True when it makes up for ticks that were missed while the platform was down. */
   readonly catchUp: boolean;
+  /** Number of the run, as admins see it. */
+  readonly id: number;
+  /** From 1; more when it is tried again (`retries`). */
+  readonly attempt: number;
   /** Aborted when the run overruns its deadline or the plugin is stopped. */
   readonly signal: AbortSignal;
 }
@@ -21,15 +25,27 @@ export interface JobOptions {
    */
   readonly name?: string;
   /**
-   * When a run is due while the last one still runs: leave it out, or run both.
+   * When a run is due while the last one still runs, on whichever machine: leave it out, let it wait, or run both.
    * @default 'skip'
    */
-  readonly overlap?: 'skip' | 'allow';
+  readonly overlap?: 'skip' | 'queue' | 'allow';
   /**
-   * When ticks were missed while the platform was down: make up for them by one run. Needs a `name`.
-   * @default false
+   * When ticks were missed while the platform was down: make up for none, for the last one (`true`), or for all (the
+   * newest 100, one after the other). Needs a `name`.
+   * @default 'none'
    */
-  readonly catchUp?: boolean;
+  readonly catchUp?: boolean | 'none' | 'last' | 'all';
+  /**
+   * Puts off each tick by a time below this (milliseconds, or `'30s'`; up to an hour), always the same for this job: so
+   * not all jobs of an hour begin at once.
+   * @default 0
+   */
+  readonly jitter?: number | string;
+  /**
+   * How often a run that failed, or whose machine was lost, is tried again, after 10 s and twice as long each time: 0 to 5.
+   * @default 0
+   */
+  readonly retries?: number;
 }
 
 export interface CronOptions extends JobOptions {
@@ -88,8 +104,9 @@ export function createScheduler(host: GuestHost): SchedulerApi {
 
   function add(call: string, input: object, handler: JobHandler, options: JobOptions): Cancel {
     if (typeof handler !== 'function') throw new TypeError(`${call}: the handler is not a function`);
-    const { overlap = 'skip', catchUp = false } = options;
-    if (catchUp && options.name === undefined) throw new TypeError(`${call}: catchUp needs a name`);
+    const { overlap = 'skip', catchUp = false, jitter = 0, retries = 0 } = options;
+    if (catchUp && catchUp !== 'none' && options.name === undefined)
+      throw new TypeError(`${call}: catchUp needs a name`);
     added += 1;
     const name = options.name ?? `job-${added}`;
     assertJson({ ...input, name }, call);
@@ -99,7 +116,7 @@ export function createScheduler(host: GuestHost): SchedulerApi {
       // Its answer is nobody's: what it returns does not cross to the core.
       await handler({ ...job, signal });
     };
-    const registered = host.register<{ id: number }>(call, { ...input, name, overlap, catchUp }, run);
+    const registered = host.register<{ id: number }>(call, { ...input, name, overlap, catchUp, jitter, retries }, run);
     const cancel = (): void => {
       if (ended) return;
       ended = true;

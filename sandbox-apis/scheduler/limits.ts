@@ -5,4 +5,6 @@ export const SCHEDULER_LIMITS = {
   minIntervalMs: 1_000,
   maxIntervalMs: 366 * 24 * 3_600_000,
   cronLength: 120,
+  maxJitterMs: 3_600_000,
+  retries: 5,
 } as const;

@@ -71,6 +71,26 @@ export function parseInterval(
 }
 
 /**
+ * Reads a jitter: as an interval, and 0.
+ * @throws CodedError `invalid_input` when it is none, or more than an hour
+ */
+export function parseJitter(jitter: number | string): number {
+  const ms = typeof jitter === 'number' ? jitter : fromText(jitter);
+  if (ms >= 0 && ms <= SCHEDULER_LIMITS.maxJitterMs) return Math.round(ms);
+  throw new CodedError('invalid_input', `jitter: "${jitter}" is not like 30000 or "30s", up to an hour`);
+}
+
+/** How long the ticks of a job are put off: below `jitterMs`, spread over jobs, the same on every core. */
+export function jitterOf(plugin: string, job: string, jitterMs: number): number {
+  // FNV-1a: quick, the same everywhere; nothing depends on its being hard to guess.
+  let hash = 0x811c9dc5;
+  for (const char of `${plugin}\n${job}`) hash = Math.imul(hash ^ (char.codePointAt(0) as number), 0x01000193) >>> 0;
+  // Its high bits differ little between names that differ in the end only: mixed down once more.
+  hash = Math.imul(hash ^ (hash >>> 16), 0x45d9f3b) >>> 0;
+  return Math.floor((((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32) * jitterMs);
+}
+
+/**
  * The first tick after a time; null when there is none. All times are milliseconds since the epoch.
  * @param origin a tick of an interval, from which the others count; patterns need none
  */
@@ -79,15 +99,15 @@ export function tickAfter(when: When, after: number, origin: number): number | n
   return read(when.cron, when.timezone).nextRun(new Date(after))?.getTime() ?? null;
 }
 
-/** The last tick at or before a time; as `tickAfter`. */
-export function tickUpTo(when: When, at: number, origin: number): number | null {
-  if ('everyMs' in when) return origin + when.everyMs * Math.floor((at - origin) / when.everyMs);
+/** The last `count` ticks at or before a time, the oldest first; as `tickAfter`. */
+export function ticksUpTo(when: When, at: number, origin: number, count: number): number[] {
+  if ('everyMs' in when) {
+    const last = origin + when.everyMs * Math.floor((at - origin) / when.everyMs);
+    return Array.from({ length: count }, (_, i) => last - (count - 1 - i) * when.everyMs);
+  }
   // croner leaves out the reference itself.
-  return (
-    read(when.cron, when.timezone)
-      .previousRuns(1, new Date(at + 1))[0]
-      ?.getTime() ?? null
-  );
+  const ticks = read(when.cron, when.timezone).previousRuns(count, new Date(at + 1));
+  return ticks.map((tick) => tick.getTime()).reverse();
 }
 
 function fromText(text: string): number {
