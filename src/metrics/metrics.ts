@@ -1,6 +1,18 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { FastHistogram, type Series } from './histogram.ts';
 
+/** What a request line may say is anything; series must not grow with it. */
+const METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'ANY',
+  'OTHER',
+]);
 /** Seconds; from what the cache answers to what a slow plugin is allowed. */
 const HTTP_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -37,6 +49,7 @@ export function createMetrics(): Metrics {
         const key = `${method} ${status} ${route}`;
         let series = known.get(key);
         if (series === undefined) {
+          if (!METHODS.has(method)) return this.observe('OTHER', route, status, seconds);
           series = histogram.series({ method, route, status: String(status) });
           known.set(key, series);
         }
