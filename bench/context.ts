@@ -12,6 +12,8 @@ export interface Effort {
   readonly reloads: number;
   readonly edits: number;
   readonly starts: number;
+  /** Calls of a run into the core, one at a time. */
+  readonly calls: number;
   /** Plugins installed in the end. */
   readonly plugins: number;
   /** Numbers of plugins at which memory is read. */
@@ -27,6 +29,7 @@ export const FULL: Effort = {
   reloads: 50,
   edits: 30,
   starts: 5,
+  calls: 1_500,
   plugins: 100,
   memoryAt: [1, 20, 100],
   restMs: 4_000,
@@ -40,6 +43,7 @@ export const QUICK: Effort = {
   reloads: 5,
   edits: 3,
   starts: 1,
+  calls: 200,
   plugins: 5,
   memoryAt: [1, 3, 5],
   restMs: 500,

@@ -2,11 +2,14 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type Embedded, startEmbedded } from '../src/db/embedded.ts';
+import { createLog } from '../src/log.ts';
 import { type Effort, FULL, QUICK, type Stage } from './context.ts';
 import { Children, HAS_PROC } from './processes.ts';
 import { type Folders, Product } from './product.ts';
 import { progress, Report } from './report.ts';
 import { LoadProcess, startBare } from './servers.ts';
+import { measureCalls } from './stages/calls.ts';
 import { measureEdits, placeLivePlugin } from './stages/edit.ts';
 import { installFirst, measureInstalls, readMemory } from './stages/install.ts';
 import { measureLoad } from './stages/load-time.ts';
@@ -15,11 +18,14 @@ import { measureManyPlugins, measureOnePlugin } from './stages/throughput.ts';
 import { median } from './stats.ts';
 import type { Measure } from './targets.ts';
 
-const USAGE = `Usage: bun run bench [--quick] [--json FILE]
+const USAGE = `Usage: bun run bench [--quick] [--only PART] [--json FILE]
 
   --quick      a few seconds of everything, to see that it works
+  --only PART  one part alone: one, many (plugins), calls (of a plugin into the core)
   --json FILE  writes the figures to FILE too
 `;
+const PARTS = ['one', 'many', 'calls'] as const;
+type Part = (typeof PARTS)[number];
 /** Milliseconds after which the bench ends with what it has. */
 const DEADLINE_MS = 285_000;
 
@@ -32,6 +38,7 @@ const root = await mkdtemp(join(tmpdir(), 'streamspace-bench-'));
 await chmod(root, 0o711);
 
 let ending = false;
+let server: Embedded | null = null;
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
@@ -51,8 +58,23 @@ await finish();
 
 async function runAll(): Promise<void> {
   if (!HAS_PROC) report.note('no /proc here: memory and CPU time are not measured');
-  await attempt('a core with one plugin', () => withProduct('one', onePlugin));
-  await attempt('a core with many plugins', () => withProduct('many', manyPlugins));
+  const wanted = (part: Part) => options.only === undefined || options.only === part;
+  if (wanted('calls')) await attempt('calls into the core', callsIntoCore);
+  if (wanted('one')) await attempt('a core with one plugin', () => withProduct('one', onePlugin));
+  if (wanted('many')) await attempt('a core with many plugins', () => withProduct('many', manyPlugins));
+}
+
+/** On a database server of the bench's own, which it can ask too. */
+async function callsIntoCore(): Promise<void> {
+  const folder = join(root, 'server');
+  await mkdir(folder);
+  server = await startEmbedded({ dataDir: folder, log: createLog('warn') });
+  const { address } = server;
+  const { socketDir, port, user, password, database } = address;
+  const url = `postgres://${user}:${encodeURIComponent(password)}@localhost:${port}/${database}`;
+  const env = { DATABASE_URL: `${url}?host=${encodeURIComponent(socketDir)}` };
+  await withProduct('calls', (stage) => measureCalls(stage, address), env);
+  await server.stop();
 }
 
 async function onePlugin(stage: Stage): Promise<void> {
@@ -83,7 +105,11 @@ async function restart(measure: Measure, folders: Folders, member: string): Prom
 }
 
 /** Runs a stage on a new data folder. */
-async function withProduct(name: 'one' | 'many', work: (stage: Stage) => Promise<void>): Promise<void> {
+async function withProduct(
+  name: Part,
+  work: (stage: Stage) => Promise<void>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const scratch = join(root, name, 'scratch');
   await mkdir(scratch, { recursive: true });
   const folders = { data: join(root, name, 'data'), plugins: name === 'one' ? join(root, name, 'plugins') : '' };
@@ -91,7 +117,7 @@ async function withProduct(name: 'one' | 'many', work: (stage: Stage) => Promise
   const bare = await startBare(children);
   const load = await LoadProcess.start(children);
   progress(`starting a core with a new data folder (${name})`);
-  const product = await Product.start(children, folders);
+  const product = await Product.start(children, folders, { env });
   if (name === 'one') report.set('firstStart', product.readyMs);
   product.onEnd = (why) => {
     if (!ending) report.problem(why);
@@ -128,15 +154,18 @@ async function finish(): Promise<void> {
 
 async function cleanUp(): Promise<void> {
   await children.close();
+  await server?.stop();
   await rm(root, { recursive: true, force: true });
 }
 
-function readOptions(): { quick: boolean; json: string | undefined } {
+function readOptions(): { quick: boolean; only: Part | undefined; json: string | undefined } {
   try {
     const { values } = parseArgs({
-      options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } },
+      options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, json: { type: 'string' } },
     });
-    return { quick: values.quick, json: values.json };
+    const only = PARTS.find((part) => part === values.only);
+    if (only !== values.only) throw new Error(`--only ${values.only}: there is no such part`);
+    return { quick: values.quick, only, json: values.json };
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
     process.exit(2);

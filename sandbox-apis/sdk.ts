@@ -6,13 +6,16 @@ import type { ErrorCode } from './_kit/errors.ts';
 import type { ApiApi } from './api/guest.ts';
 import type { BudgetApi } from './budget/guest.ts';
 import type { ConnectApi } from './connect/guest.ts';
+import type { DatabaseApi } from './database/guest.ts';
 import type { EventsApi } from './events/guest.ts';
 import type { Session, User } from './events/payloads.ts';
 import type { FetchApi } from './fetch/guest.ts';
+import type { FilesApi } from './files/guest.ts';
 import type { LogApi } from './log/guest.ts';
 import type { PluginsApi } from './plugins/guest.ts';
 import type { SchedulerApi } from './scheduler/guest.ts';
 import type { SecretsApi } from './secrets/guest.ts';
+import type { ServicesApi } from './services/guest.ts';
 import type { StorageApi } from './storage/guest.ts';
 
 export type {
@@ -26,14 +29,36 @@ export type {
 } from './api/guest.ts';
 export type { BudgetApi, BudgetEntry } from './budget/guest.ts';
 export type { ConnectApi, Socket, SocketAddress, SocketInfo, SocketOptions } from './connect/guest.ts';
+export type {
+  DatabaseApi,
+  DatabaseParameter,
+  DatabaseQueries,
+  DatabaseResult,
+  DatabaseTransaction,
+  DatabaseTransactionOptions,
+  SqlStatement,
+} from './database/guest.ts';
 export type { EventHandler, EventInfo, EventsApi, Unsubscribe } from './events/guest.ts';
 export type { EventPayloads, PluginVersion, Session, User } from './events/payloads.ts';
 export type { FetchApi } from './fetch/guest.ts';
+export type {
+  FileBody,
+  FileConditions,
+  FileInfo,
+  FileRange,
+  FilesApi,
+  FilesPage,
+  ListFilesOptions,
+  PutOptions,
+  StoredFile,
+  UrlOptions,
+} from './files/guest.ts';
 export type { LogApi } from './log/guest.ts';
 export type { PluginInfo, PluginsApi } from './plugins/guest.ts';
 export type { SchedulerApi } from './scheduler/guest.ts';
 export type { SecretsApi } from './secrets/guest.ts';
-export type { StorageApi } from './storage/guest.ts';
+export type { ServiceContext, ServicesApi, StorageBackend } from './services/guest.ts';
+export type { StorageApi, StorageEntry, StorageWrite } from './storage/guest.ts';
 
 /**
  * The global `streamspace`, also the last argument of each hook. `Config` is the plugin's own configuration type.
@@ -61,19 +86,24 @@ export interface StreamSpace<Config = Readonly<Record<string, unknown>>> {
   readonly config: Readonly<Config>;
   /** TCP and TLS sockets: https://sockets-api.proposal.wintertc.org/ */
   readonly connect: ConnectApi;
+  readonly database: DatabaseApi;
   readonly events: EventsApi;
   readonly fetch: FetchApi;
+  readonly files: FilesApi;
   readonly http: { readonly fetch: FetchApi };
   readonly log: LogApi;
   readonly plugins: PluginsApi;
   readonly scheduler: SchedulerApi;
   readonly secrets: SecretsApi;
+  readonly services: ServicesApi;
   readonly storage: StorageApi;
+  /** The class of what a statement rejects with that Postgres refuses. */
+  readonly DatabaseError: ErrorClass<DatabaseError>;
   /** The class of what a refused call rejects with. */
   readonly PermissionError: ErrorClass<PermissionError>;
   /** The class of what a call over a limit rejects with; `fetch` has it as `cause`. */
   readonly QuotaError: ErrorClass<QuotaError>;
-  /** The class of what any call rejects with; the other two extend it. */
+  /** The class of what any call rejects with; the others extend it. */
   readonly StreamSpaceError: ErrorClass<StreamSpaceError>;
 }
 
@@ -95,8 +125,12 @@ type ErrorClass<Made extends StreamSpaceError> = abstract new (...args: never[])
  */
 export interface StreamSpaceError extends Error {
   readonly code: ErrorCode;
+  /** True when the same again may pass, with no fault of yours in between. */
+  readonly retryable?: boolean;
   /** With `version_conflict`: the version that the key has now, 0 when it is absent. */
   readonly current?: number;
+  /** With `version_conflict`: which key it is. */
+  readonly key?: string;
 }
 
 /** A permission is missing: ask for it in the manifest, or do without. */
@@ -116,6 +150,33 @@ export interface QuotaError extends StreamSpaceError {
   readonly max: number | null;
   /** When it is free again (ISO 8601); null when it is not counted by time. */
   readonly resetsAt: string | null;
+}
+
+/**
+ * Postgres refused a statement. Its `sqlstate` is the stable part: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await streamspace.database.exec('insert into people (name) values ($1)', ['Ada']);
+ * } catch (error) {
+ *   if (!(error instanceof streamspace.DatabaseError) || error.sqlstate !== '23505') throw error;
+ *   streamspace.log.info('she is there already', { constraint: error.constraint });
+ * }
+ * ```
+ */
+export interface DatabaseError extends StreamSpaceError {
+  readonly code: 'database_error';
+  /** Five characters: `23505` is a unique violation. */
+  readonly sqlstate: string;
+  readonly detail?: string;
+  readonly hint?: string;
+  /** Where in the statement, in characters from 1. */
+  readonly position?: number;
+  readonly schema?: string;
+  readonly table?: string;
+  readonly column?: string;
+  readonly constraint?: string;
 }
 
 type Hook<Payload, Config> = (payload: Payload, ctx: StreamSpace<Config>) => unknown;

@@ -14,6 +14,8 @@ import { tokenRoutes } from './http/tokens.ts';
 import { userRoutes } from './http/users.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics/metrics.ts';
+import { nameRoute } from './telemetry/route.ts';
+import { currentSpan } from './telemetry/scope.ts';
 import type { Users } from './users/service.ts';
 
 export interface AppDeps {
@@ -39,7 +41,11 @@ export function createApp(deps: AppDeps): AnyElysia {
   const { auth, users, config, log, metrics, phase, readiness, pluginPaths } = deps;
   const app: AnyElysia = new Elysia({ normalize: false })
     .use(requestClock())
-    .use(problems({ log, metrics, allowedMethods: (path) => allowedMethods(app, path) }));
+    .use(problems({ log, metrics, allowedMethods: (path) => allowedMethods(app, path) }))
+    .onBeforeHandle(({ request, route }) => {
+      const span = currentSpan();
+      if (span !== null) nameRoute(span, request.method, route);
+    });
   const headers = { ...API_HEADERS, ...(auth.publicOrigin?.startsWith('https:') ? HSTS_HEADER : {}) };
 
   const core = new Elysia({ normalize: false })

@@ -1,11 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { delimiter, join, resolve } from 'node:path';
+import { delimiter, resolve } from 'node:path';
 import { Value } from '@sinclair/typebox/value';
+import type { BackendName } from './files/backends.ts';
 import type { AskedLimits } from './plugins/limits.ts';
 import { limitsSchema } from './quotas/limits-schema.ts';
-import { secretFile } from './secret-file.ts';
+import { decodeKey } from './secrets/key-text.ts';
+import { type TracingConfig, tracingConfig } from './telemetry/config.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -24,8 +26,10 @@ export interface Config {
   readonly adminEmail: string;
   /** Password of the first admin; null means that one is made up and printed once. */
   readonly adminPassword: string | null;
-  /** The 32 bytes of STREAMSPACE_SECRET_KEY; null means `loadSecretKey` keeps one in the data folder. */
+  /** The 32 bytes of STREAMSPACE_SECRET_KEY; null means that one is kept in the data folder. */
   readonly secretKey: Uint8Array | null;
+  /** The key to change from, STREAMSPACE_SECRET_KEY_PREVIOUS; only with `secretKey`. */
+  readonly secretKeyPrevious: Uint8Array | null;
   readonly logLevel: LogLevel;
   /** Where browsers reach the core, without a final slash. */
   readonly publicUrl: string | null;
@@ -39,12 +43,22 @@ export interface Config {
   readonly inspector: boolean;
   /** Whether uploaded plugins run where the isolate host is not confined. */
   readonly allowUnconfined: boolean;
+  /** Path of the socket of the agent that runs the isolate hosts in another container; null runs them as children. */
+  readonly isolateHost: string | null;
   /** Milliseconds without use after which a plugin's isolate is let go; 0 is never. */
   readonly hibernateAfterMs: number;
   /** Isolates in memory beyond which idle ones are let go at once; null means by the machine's memory. */
   readonly maxIsolates: number | null;
+  /** Absolute path of the folder of plugins' files on this disk; null means `files` in the data folder. */
+  readonly filesDir: string | null;
+  /** Where other cores and operators reach this one, as it is shown in the list of replicas; null when it is not said. */
+  readonly replicaAddress: string | null;
+  /** What keeps the contents of plugins' files that are written from now on. */
+  readonly filesBackend: BackendName;
   /** Certificates (PEM) that plugins' connections trust besides the default ones. */
   readonly extraCa: readonly string[];
+  /** Where traces go; null when they are off. */
+  readonly tracing: TracingConfig | null;
 }
 
 /** A value of the environment that cannot be used; the message has one line a variable and never shows a secret. */
@@ -58,12 +72,10 @@ export class ConfigError extends Error {
   }
 }
 
-const SECRET_KEY_BYTES = 32;
 const MIN_PASSWORD_LENGTH = 8;
 const HOSTNAME = /^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/i;
 const EMAIL = /^[^\s@<>",;:\\()[\]]+@[^\s@<>",;:\\()[\]]+$/;
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
 /** The reason why a value is refused: what is wrong, and what is accepted. */
 class Refusal extends Error {}
@@ -100,6 +112,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     adminEmail: read('STREAMSPACE_ADMIN_EMAIL', email, 'admin@localhost'),
     adminPassword: read<string | null>('STREAMSPACE_ADMIN_PASSWORD', password, null),
     secretKey: read<Uint8Array | null>('STREAMSPACE_SECRET_KEY', secretKey, null),
+    secretKeyPrevious: read<Uint8Array | null>('STREAMSPACE_SECRET_KEY_PREVIOUS', secretKey, null),
     logLevel: read<LogLevel>('LOG_LEVEL', logLevel, 'info'),
     publicUrl: read<string | null>('PUBLIC_URL', publicUrl, null),
     pluginOrigin: read<string | null>('PLUGIN_ORIGIN', origin, null),
@@ -107,6 +120,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     pluginCeilings: read<AskedLimits>('STREAMSPACE_PLUGIN_CEILINGS', pluginCeilings, Object.freeze({})),
     inspector: read('STREAMSPACE_INSPECTOR', onOrOff, true),
     allowUnconfined: read('STREAMSPACE_ALLOW_UNCONFINED', yesOrNo, false),
+    isolateHost: read<string | null>('STREAMSPACE_ISOLATE_HOST', isolateHost, null),
     hibernateAfterMs: read(
       'HIBERNATE_AFTER_MS',
       (value) => integer(value, 0, 604_800_000, 'milliseconds, 0 (never) to 604800000 (a week)'),
@@ -117,29 +131,18 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       (value) => integer(value, 1, 10_000, 'a number of isolates, 1 to 10000'),
       null,
     ),
+    filesDir: read<string | null>('STREAMSPACE_FILES_DIR', folder, null),
+    replicaAddress: read<string | null>('STREAMSPACE_REPLICA_ADDRESS', replicaAddress, null),
+    filesBackend: read<BackendName>('STREAMSPACE_FILES_BACKEND', filesBackend, 'local'),
     extraCa: read<readonly string[]>('STREAMSPACE_EXTRA_CA', certificates, Object.freeze([])),
+    tracing: tracingConfig(env, read, refuse),
   };
+  const problem = previousKeyProblem(config);
+  if (problem !== null && !problems.has('STREAMSPACE_SECRET_KEY')) {
+    problems.set('STREAMSPACE_SECRET_KEY_PREVIOUS', problem);
+  }
   if (problems.size > 0) throw new ConfigError(problems);
   return Object.freeze(config);
-}
-
-/**
- * The 32-byte key that encrypts secrets at rest: from the environment, else from `secret.key` in the data folder, which
- * is made at first use with mode 0600.
- *
- * @throws ConfigError when the file is not a key, or others than its owner may read it
- */
-export function loadSecretKey(config: Pick<Config, 'dataDir' | 'secretKey'>): Uint8Array {
-  if (config.secretKey !== null) return config.secretKey;
-  const path = join(config.dataDir, 'secret.key');
-  try {
-    return secretKey(
-      secretFile(path, () => Buffer.from(crypto.getRandomValues(new Uint8Array(SECRET_KEY_BYTES))).toString('base64')),
-    );
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(new Map([['DATA_DIR', `the secret key ${path} cannot be used: ${reason}`]]));
-  }
 }
 
 function integer(value: string, min: number, max: number, accepted: string): number {
@@ -195,11 +198,16 @@ function password(value: string): string {
 }
 
 function secretKey(value: string): Uint8Array {
-  const accepted = '32 bytes in base64, such as `openssl rand -base64 32` gives';
-  const text = value.trim();
-  if (!BASE64.test(text)) return refuse('it is not base64', accepted);
-  const bytes = new Uint8Array(Buffer.from(text, 'base64'));
-  return bytes.length === SECRET_KEY_BYTES ? bytes : refuse(`it has ${bytes.length} bytes`, accepted);
+  const key = decodeKey(value);
+  return typeof key === 'string' ? refuse(key, '32 bytes in base64, such as `openssl rand -base64 32` gives') : key;
+}
+
+function previousKeyProblem({ secretKey: key, secretKeyPrevious: previous }: Config): string | null {
+  if (previous === null) return null;
+  if (key === null)
+    return 'there is no STREAMSPACE_SECRET_KEY to change to; accepted: the key of before, beside the new one';
+  const same = Buffer.compare(key, previous) === 0;
+  return same ? 'it is the same key as STREAMSPACE_SECRET_KEY; accepted: the key of before' : null;
 }
 
 function logLevel(value: string): LogLevel {
@@ -265,6 +273,26 @@ function trustProxy(value: string): number {
   if (text === 'true') return 1;
   if (text === 'false') return 0;
   return integer(text, 0, 16, 'true (one proxy), false, or the number of proxies, 0 to 16');
+}
+
+function replicaAddress(value: string): string {
+  const address = value.trim();
+  if (/^[\x21-\x7e]{1,253}$/.test(address)) return address;
+  return refuse(`${shown(value)} is no address`, 'a host name or address, with a port or not, up to 253 characters');
+}
+
+function filesBackend(value: string): BackendName {
+  const name = value.trim();
+  if (name === 'local' || /^plugin:[a-z][a-z0-9-]{2,62}$/.test(name)) return name as BackendName;
+  return refuse(`${shown(value)} is no backend`, 'local, or plugin:<name of a plugin>');
+}
+
+function isolateHost(value: string): string {
+  const [, path = ''] = /^unix:(\/[^\0]+)$/.exec(value.trim()) ?? [];
+  // What a socket's address holds (sun_path in <linux/un.h>), and a final NUL.
+  if (path !== '' && Buffer.byteLength(path) < 108) return path;
+  const accepted = 'unix:/absolute/path/of/the/socket of the agent, at most 107 bytes';
+  return refuse(`${shown(value)} is no address of an agent`, accepted);
 }
 
 function onOrOff(value: string): boolean {

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { version } from '../package.json' with { type: 'json' };
 import type { Caller } from '../sandbox-apis/_kit/contract.ts';
 import { capabilityOff } from '../sandbox-apis/_kit/errors.ts';
 import { fetchContract } from '../sandbox-apis/fetch/contract.ts';
@@ -6,34 +7,56 @@ import { DEFAULT_STORAGE_QUOTA } from '../sandbox-apis/storage/limits.ts';
 import { createApp } from './app.ts';
 import { ensureFirstAdmin } from './auth/first-admin.ts';
 import { createAuth } from './auth/service.ts';
+import { BackupTurn } from './backup/backups.ts';
+import { assertDatabaseRestored, assertRestored } from './backup/marker.ts';
 import { Answerer } from './broker/answer.ts';
 import { CONTRACTS, createRooms } from './broker/rooms.ts';
-import { type Config, loadSecretKey } from './config.ts';
+import type { Config } from './config.ts';
+import { createDatabaseMetrics } from './databases/metrics.ts';
+import { openDatabases } from './databases/open.ts';
 import { closeDb, createDb, type DbAddress } from './db/client.ts';
 import { lockDataDir } from './db/data-lock.ts';
 import { startEmbedded } from './db/embedded.ts';
 import { migrate } from './db/migrate.ts';
 import { createSql } from './db/sql.ts';
+import { DeliveryJobs } from './events/bulk.ts';
 import { createDispatcher, type Dispatcher } from './events/deliver.ts';
+import { Emitter } from './events/emitter.ts';
+import { createLagMetrics } from './events/lag.ts';
 import { publish } from './events/publish.ts';
+import { createSqlDeliveryStore } from './events/sql-delivery-store.ts';
+import { filesPart } from './files/restore-part.ts';
+import { startFiles } from './files/start-files.ts';
 import type { Guest } from './host/guest.ts';
 import type { PluginLimits } from './host/limits.ts';
 import { assertMayRun, warning } from './host/policy.ts';
 import { loadPrelude } from './host/prelude.ts';
+import { RemoteAgent } from './host/remote-agent.ts';
 import { Supervisor } from './host/supervisor.ts';
+import { backupRoutes } from './http/backup.ts';
+import { deliveryJobsRoutes } from './http/delivery-jobs.ts';
 import { eventsRoutes } from './http/events.ts';
+import { createFileLinks } from './http/files.ts';
 import { createGateway } from './http/gateway.ts';
 import { inspectorRoutes } from './http/inspector.ts';
 import { createInspectorSocket } from './http/inspector-socket.ts';
+import { jobRoutes } from './http/jobs.ts';
 import { schemaRoutes } from './http/manifest-schema.ts';
+import { pluginFileContentRoutes, pluginFilesRoutes } from './http/plugin-files.ts';
 import { installRoutes } from './http/plugin-install.ts';
 import { pluginPaths } from './http/plugin-paths.ts';
 import { permissionRoutes } from './http/plugin-permissions.ts';
+import { pluginStorageRoutes } from './http/plugin-storage.ts';
 import { pluginRoutes } from './http/plugins.ts';
 import { postMortemRoutes } from './http/post-mortems.ts';
+import { replicasRoutes } from './http/replicas.ts';
+import { restorePointRoutes } from './http/restore-points.ts';
+import { secretsRoutes } from './http/secrets.ts';
 import { serve } from './http/serve.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
+import { createPlatformMetrics } from './metrics/platform.ts';
+import { createUsageMetrics } from './metrics/usage.ts';
 import { createBundler } from './packages/bundle.ts';
 import { createDenials } from './permissions/denials.ts';
 import { createGate } from './permissions/gate.ts';
@@ -53,17 +76,35 @@ import { lodgingOf } from './plugins/placement.ts';
 import { createPluginLogs } from './plugins/plugin-log.ts';
 import { Registrations } from './plugins/registrations.ts';
 import { createEventSink, createJobRunner, createPluginCalls } from './plugins/sinks.ts';
+import { secretsOf } from './plugins/staged.ts';
 import { createPostMortems } from './post-mortems/post-mortems.ts';
 import { createBudget } from './quotas/budget.ts';
 import { Quotas } from './quotas/quotas.ts';
 import { waitingEvents, waitingJobs } from './quotas/waiting.ts';
 import { readinessChecks } from './readiness.ts';
+import { replicasCheck } from './replicas/check.ts';
+import { REPLICA_LIMITS } from './replicas/limits.ts';
+import { startReplica } from './replicas/start-replica.ts';
+import { RESTORE_POINT_LIMITS } from './restore-points/limits.ts';
+import { storagePart } from './restore-points/parts.ts';
+import { RestorePoints } from './restore-points/points.ts';
+import { ownerOf } from './restore-points/spaces.ts';
+import { pruneRuns } from './schedules/history.ts';
+import { createScheduleMetrics } from './schedules/metrics.ts';
+import { createRunLog } from './schedules/run-log.ts';
 import { createSchedules } from './schedules/schedules.ts';
+import { createSqlTickStore } from './schedules/sql-tick-store.ts';
 import { compileSchema } from './schema/check.ts';
-import { createRedactor } from './secrets/redact.ts';
+import { keySource } from './secrets/key-source.ts';
+import { openKeys } from './secrets/open-keys.ts';
+import { OWN_SECRETS, ownSecrets } from './secrets/own-secrets.ts';
+import type { Redactor } from './secrets/redact.ts';
+import { createRotation } from './secrets/rotation.ts';
 import { createVault } from './secrets/vault.ts';
+import { createStorageMetrics } from './storage/storage-metrics.ts';
 import { createStore } from './storage/store.ts';
-import { sweepExpired } from './storage/sweep.ts';
+import { startSweeper } from './storage/sweeper.ts';
+import { startTelemetry } from './telemetry/start.ts';
 import { createUsers } from './users/service.ts';
 
 export interface Core {
@@ -73,9 +114,9 @@ export interface Core {
   stop(): Promise<void>;
 }
 
-/** How often expired storage entries are removed, in milliseconds; they read as absent at once. */
-const SWEEP_MS = 60_000;
-/** Database connections of the core; the embedded server allows 60. */
+/** How often it is looked whether another replica changed the key, in milliseconds: what it signed counts no more. */
+const KEY_WATCH_MS = 30_000;
+/** Database connections of the core; the embedded server allows 100. */
 const POOL_SIZE = 20;
 
 /**
@@ -84,7 +125,8 @@ const POOL_SIZE = 20;
  *
  * @param onFatal a part that the core cannot live without has ended by itself
  */
-export async function startCore(config: Config, log: Log, onFatal: (reason: string) => void): Promise<Core> {
+export async function startCore(given: Given, onFatal: (reason: string) => void): Promise<Core> {
+  const { log } = given;
   const undo: (() => Promise<void> | void)[] = [];
   const stopAll = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) {
@@ -92,7 +134,7 @@ export async function startCore(config: Config, log: Log, onFatal: (reason: stri
     }
   };
   try {
-    return await start({ config, log, onFatal }, undo, stopAll);
+    return await start({ ...given, onFatal }, undo, stopAll);
   } catch (error) {
     await stopAll();
     throw error;
@@ -101,17 +143,25 @@ export async function startCore(config: Config, log: Log, onFatal: (reason: stri
 
 type Undo = (() => Promise<void> | void)[];
 
-interface Surroundings {
+/** What a core is started with. */
+export interface Given {
   readonly config: Config;
   readonly log: Log;
+  /** Hears of each secret; `log` masks them with it. */
+  readonly redactor: Redactor;
+}
+
+interface Surroundings extends Given {
   readonly onFatal: (reason: string) => void;
 }
 
 async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<void>): Promise<Core> {
-  const { config, log } = around;
+  const { config, log, redactor } = around;
   const lock = lockDataDir(config.dataDir);
   undo.push(() => lock.release());
-  const secretKey = loadSecretKey(config);
+  assertRestored(config.dataDir);
+  const source = keySource(config);
+  redactor.set(OWN_SECRETS, ownSecrets(config, source));
   let phase: 'starting' | 'ready' | 'stopping' = 'starting';
 
   const preparing = loadPrelude(join(config.dataDir, 'cache', 'prelude'));
@@ -122,11 +172,22 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   undo.push(() => closeDb(db));
   const listening = createSql({ address, max: 1, log });
   undo.push(() => listening.end());
+  const here = await startReplica({ db, log, sql: listening, config, source, databases: () => databases });
+  const { replica } = here;
+  undo.push(() => replica.stop());
 
+  const telemetry = config.tracing === null ? null : await startTelemetry(config.tracing, redactor, log);
+  if (telemetry !== null) undo.push(() => telemetry.stop());
   const metrics = createMetrics();
+  // Before those that ask the database for a scrape: it tells who waits for a connection without them.
+  createPlatformMetrics(metrics.registry, {
+    ...{ version, db },
+    plugins: () => lifecycle.list(),
+    report: () => supervisor.report(),
+  });
   const meters = createMeters(metrics.registry);
+  const storageMetrics = createStorageMetrics(metrics.registry, db, log);
   const hibernations = createHibernationMetrics(metrics.registry);
-  const redactor = createRedactor();
   const limitsOf = (plugin: string): PluginLimits => limitsOfPlugin(lifecycle.get(plugin), config.pluginCeilings);
   const quotas = new Quotas({
     limitsOf,
@@ -143,14 +204,20 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
       max: (plugin) => limitsOf(plugin).logLinesPerMinute,
     },
   });
-  const vault = createVault({ db, key: secretKey });
-  await vault.verify();
-  const storage = createStore(db, (plugin) => ({ ...DEFAULT_STORAGE_QUOTA, bytes: limitsOf(plugin).storageBytes }));
+  const keys = await openKeys({ db, log, source });
+  const rotation = createRotation({ db, log, ring: keys, source });
+  const vault = createVault({ db, keys });
+  const storage = createStore(db, (plugin) => ({
+    ...DEFAULT_STORAGE_QUOTA,
+    bytes: limitsOf(ownerOf(plugin)).storageBytes,
+  }));
   const budget = createBudget({
     quotas,
     limitsOf,
     callsOf: (plugin) => lifecycle.get(plugin)?.instance?.guest.calls ?? 0,
     storedBytes: async (plugin) => (await storage.usage(plugin)).bytes,
+    databaseBytes: (plugin) => databases.bytesOf(plugin),
+    filesUsage: (plugin) => filesRoom.files.usage(plugin),
   });
   const permissions = new PermissionCatalog(CONTRACTS);
   const uses = new Uses({ db, log });
@@ -158,18 +225,49 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   undo.push(() => uses.stop());
   const switches = new Switches({ db, contracts: CONTRACTS, onChange: onSwitch });
   await switches.open();
-  const gate = createGate({ switches, uses });
+  const filesRoom = startFiles({
+    ...{ db, log, keys, switches },
+    folder: here.filesFolder,
+    backend: config.filesBackend,
+    publicUrl: config.publicUrl,
+    lifecycle: () => lifecycle,
+    quotaOf: (plugin) => ({ bytes: limitsOf(ownerOf(plugin)).filesBytes, files: limitsOf(ownerOf(plugin)).filesCount }),
+  });
+  const gate = createGate({
+    switches,
+    uses: {
+      used: (plugin, capability, grant) => uses.used(plugin, capability, grant),
+      // What a plugin asks for in vain may hold a secret: a host, a name.
+      refused: (plugin, capability, permission) =>
+        uses.refused(plugin, capability, permission === null ? null : redactor.redact(permission, plugin)),
+    },
+  });
   const bundler = createBundler({ cacheDir: join(config.dataDir, 'cache', 'bundles'), log });
   undo.push(() => bundler.stop());
 
   const residents = new Map<number, Inhabitant>();
+  const databases = await openDatabases({
+    ...{ db, address, log, keys },
+    isEmbedded: config.databaseUrl === null,
+    quotaOf: (plugin) => limitsOf(plugin).databaseBytes,
+    databaseOf: (isolate) => residents.get(isolate)?.database ?? null,
+    onRefused: (plugin, limit) => meters.of(plugin).refused(limit),
+    pauseOthers: (plugin) => here.pauses.begin(plugin),
+  });
+  undo.push(() => databases.stop());
+  createDatabaseMetrics(metrics.registry, databases);
+  const points = new RestorePoints({ db, log, databases, keys, parts: [storagePart, filesPart], owner: replica.id });
   const registrations = new Registrations();
+  const jobMetrics = createScheduleMetrics(metrics.registry);
   const schedules = createSchedules({
-    db,
+    store: createSqlTickStore({ db, owner: replica.id }),
     log,
+    metrics: jobMetrics,
+    lines: createRunLog(logs),
+    prune: () => pruneRuns(db),
     runner: restingJobs(
       waitingJobs(
-        createJobRunner(() => lifecycle),
+        telemetry === null ? createJobRunner(() => lifecycle) : telemetry.jobs(createJobRunner(() => lifecycle)),
         quotas,
       ),
       switches,
@@ -178,19 +276,23 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   undo.push(() => schedules.stop());
   const transfer = (plugin: string, out: number, received: number) => quotas.of(plugin).transfer(out + received);
   const grantUsed = ({ plugin }: Caller, grant: string) => uses.used(plugin, null, grant);
+  const stagedOf = (isolate: number) => residents.get(isolate)?.staged ?? null;
   const rooms = createRooms({
     budget: { budget },
     api: { registrations, checkSchema: (schema) => void compileSchema(schema) },
     config: { current: ({ plugin }) => lifecycle.get(plugin)?.row.config ?? {} },
     connect: { log, meter: transfer, ca: config.extraCa, used: grantUsed },
-    events: { registrations, publish: publishNow },
+    database: { databases },
+    events: { registrations, publish: (event) => emitter.emit(event) },
     fetch: {
       log,
       meter: transfer,
       ca: config.extraCa,
       permit: (caller, needed) => gate.permit(fetchContract, caller, needed),
       used: grantUsed,
+      ...(telemetry === null ? {} : { trace: telemetry.fetch }),
     },
+    files: { files: filesRoom.files, signUrl: filesRoom.signUrl },
     log: {
       write: (plugin, line) => logs.write(plugin, withAuthorsPlaces(line, residents.get(line.isolate)?.stacks)),
     },
@@ -202,27 +304,33 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
       ),
     },
     scheduler: { registrations },
-    secrets: { secrets: vault },
+    secrets: { secrets: secretsOf(vault, stagedOf) },
+    services: { registrations },
     storage: { store: storage },
+    stagedOf,
   });
   const answerer = new Answerer(rooms, {
     log,
     gate,
     residentOf: (isolate) => residents.get(isolate),
     onCall: (plugin, room) => meters.of(plugin).hostCall(room),
+    onCallEnd: (plugin, room, ms, code) => meters.of(plugin).hostCallEnded(room, ms, code !== null),
+    traces: telemetry !== null,
     quotasOf: (plugin) => quotas.of(plugin),
-    onDenied: createDenials({ db, log }),
+    onDenied: createDenials({ db, log, redactor }),
   });
   const postMortems = createPostMortems({ db, redactor, log, trail: answerer.trail });
   const supervisor = new Supervisor({
     prelude: await preparing,
     log,
+    agent: config.isolateHost === null ? null : new RemoteAgent(config.isolateHost),
     guests: {
       onCall: (guest, call) => void answerer.onCall(guest, call),
       onCallAbort: (guest, id) => answerer.onCallAbort(guest, id),
       onDeadline: (guest, underWay) => lifecycle.onDeadline(guest, underWay),
       onGone: (guest: Guest, loss) => {
         answerer.onGone(guest);
+        databases.onGone(guest.id);
         lifecycle.onGone(guest, loss);
         answerer.trail.drop(guest);
       },
@@ -239,6 +347,11 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   });
   undo.push(() => supervisor.stop());
 
+  const hasData = async (plugin: string): Promise<boolean> =>
+    databases.currentOf(plugin) !== null ||
+    (await storage.usage(plugin)).keys > 0 ||
+    (await filesRoom.files.usage(plugin)).files > 0 ||
+    (await points.has(plugin));
   const lifecycle = new Lifecycle({
     db,
     log,
@@ -252,6 +365,7 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
       ceilings: config.pluginCeilings,
       residents,
       logOf: (plugin) => writeLog(plugin),
+      mask: (plugin, text) => redactor.redact(text, plugin),
       admit: (plugin) => assertMayRun(plugin, supervisor.report(), { allowUnconfined: config.allowUnconfined, log }),
       lodgingOf: (name, ownProcess) => {
         const plugin = lifecycle.get(name);
@@ -264,6 +378,8 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     schedules,
     permissions,
     dispatcher: () => dispatcher,
+    replica,
+    folderOf: async (plugin) => (await folders.scan()).get(plugin) ?? null,
     hibernation: {
       rules: {
         afterMs: config.hibernateAfterMs,
@@ -272,16 +388,23 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
       metrics: hibernations,
       callsOf: (guest) => answerer.underWay(guest),
     },
-    dropData: (plugin, trx) => storage.dropPlugin(plugin, trx),
+    databases,
+    points,
+    dropData: async (plugin, trx) => {
+      await storage.dropPlugin(plugin, trx);
+      await filesRoom.files.dropPlugin(plugin, trx);
+    },
     postMortems,
-    hasData: async (plugin) => (await storage.usage(plugin)).keys > 0,
+    hasData,
     forget: (plugin) => {
       logs.drop(plugin);
       meters.drop(plugin);
       quotas.drop(plugin);
       hibernations.drop(plugin);
+      jobMetrics.drop(plugin);
       switches.forget(plugin);
       uses.forget(plugin);
+      filesRoom.sweepSoon(plugin);
     },
   });
   const writeLog =
@@ -289,38 +412,56 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     (level: 'debug' | 'info' | 'warn' | 'error' | 'fatal', message: string, fields?: Record<string, unknown>): void =>
       logs.write(plugin, { level, message, ...(fields === undefined ? {} : { fields }) });
   const dispatcher: Dispatcher = createDispatcher({
-    db,
+    store: createSqlDeliveryStore(db),
+    owner: replica.id,
     log,
     sql: listening,
+    onDatabaseBack: () =>
+      void lifecycle
+        .onDatabaseBack()
+        .catch((error: unknown) => log.error({ err: error }, 'plugins were not tried again after an outage')),
     sink: restingEvents(
       waitingEvents(
-        createEventSink(() => lifecycle),
+        telemetry === null
+          ? createEventSink(() => lifecycle)
+          : telemetry.events(
+              createEventSink(() => lifecycle),
+              db,
+            ),
         quotas,
       ),
       switches,
     ),
     metrics: {
       delivered: (plugin) => meters.of(plugin).delivered(),
-      failed: (plugin) => meters.of(plugin).deliveryFailed(),
+      failed: (plugin, dead) => meters.of(plugin).deliveryFailed(dead),
     },
   });
-  async function publishNow(event: { name: string; data: unknown; source: string }): Promise<string> {
-    const id = await publish(db, event);
-    dispatcher.poke();
-    return id;
-  }
+  const emitter = new Emitter({ db, log, poke: (plugins) => dispatcher.poke(plugins) });
+  const deliveryJobs = new DeliveryJobs({ db, log, poke: (plugins) => dispatcher.poke(plugins) });
+  createLagMetrics(metrics.registry, db, log);
   function onSwitch(plugin: string, capability: string, on: boolean): void {
     log.info({ plugin, capability, on }, 'an admin switched a capability of a plugin');
     if (!on) answerer.cut(plugin, capability, capabilityOff(capability, null));
     else if (capability === 'events') dispatcher.poke();
   }
 
-  const auth = createAuth({ db, config, log, publish });
+  createUsageMetrics(metrics.registry, {
+    ...{ db, log },
+    plugins: () => lifecycle.list().map(({ name }) => name),
+    databaseBytes: (plugin) => databases.bytesOf(plugin),
+  });
+
+  const auth = createAuth({
+    ...{ db, config, log, publish },
+    ...(replica.isShared ? { rememberMs: REPLICA_LIMITS.principalMs } : {}),
+  });
   const users = createUsers({ db, publish, changed: auth.forgetUser });
   const admin = await ensureFirstAdmin({ db, config, log, publish });
   const switchedOff = (plugin: string) => switches.list(plugin).map(({ capability }) => capability);
   const inspections = new Inspections({ db, log, lifecycle, enabled: config.inspector });
   const view = { vault, schedules, limitsOf, switchedOff };
+  const ready = readinessChecks({ db, supervisor, lifecycle, allowUnconfined: config.allowUnconfined });
   const app = createApp({
     config,
     log,
@@ -328,22 +469,42 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     auth,
     users,
     phase: () => phase,
-    readiness: readinessChecks({ db, supervisor, lifecycle, allowUnconfined: config.allowUnconfined }),
+    readiness: async () => [...(await ready()), await replicasCheck(replica)],
     pluginPaths: () => pluginPaths(lifecycle),
     routes: [
-      pluginRoutes({ ...view, db, auth, lifecycle, logs, meters, budget }),
+      pluginRoutes({ ...view, db, auth, lifecycle, logs, meters, budget, storage, replica }),
+      pluginStorageRoutes({ db, auth, store: storage, resolvePluginName: (id) => lifecycle.find(id).name }),
       eventsRoutes({
         db,
         auth,
         resolvePluginName: async (id) => lifecycle.find(id).name,
         poke: () => dispatcher.poke(),
       }),
+      deliveryJobsRoutes({
+        db,
+        auth,
+        resolvePluginName: async (id) => lifecycle.find(id).name,
+        jobs: deliveryJobs,
+      }),
+      jobRoutes({ db, auth, schedules, resolvePluginName: (id) => lifecycle.find(id).name }),
       permissionRoutes({ db, auth, lifecycle, permissions, switches, uses }),
+      pluginFilesRoutes({ db, auth, files: filesRoom.files, resolvePluginName: (id) => lifecycle.find(id).name }),
+      restorePointRoutes({ ...view, auth, lifecycle, points }),
       postMortemRoutes({ auth, postMortems, resolvePluginName: (id) => lifecycle.find(id).name }),
       inspectorRoutes({ auth, lifecycle, inspections }),
       schemaRoutes(permissions.patterns),
+      secretsRoutes({ auth, rotation }),
+      replicasRoutes({ auth, replica }),
     ],
-    rawRoutes: [installRoutes({ ...view, auth, lifecycle })],
+    rawRoutes: [
+      installRoutes({ ...view, auth, lifecycle }),
+      backupRoutes({
+        ...{ db, address, log, auth, databases, points, keys, vault, permissions, lifecycle, hasData, view },
+        backends: filesRoom.backends,
+        turn: new BackupTurn(),
+      }),
+      pluginFileContentRoutes({ auth, files: filesRoom.files, resolvePluginName: (id) => lifecycle.find(id).name }),
+    ],
   });
 
   await supervisor.start();
@@ -355,23 +516,43 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     builtinDir: resolve(import.meta.dir, '../plugins'),
     pluginDirs: config.pluginDirs,
   });
+  await points.sweep();
+  await databases.sweep();
   await lifecycle.open(await folders.scan());
   undo.push(() => lifecycle.stop());
+  await here.follow({ plugins: lifecycle.following, switches, auth, rotation });
+  undo.push(() => here.unfollow());
   await lifecycle.loadEnabled();
   await folders.installNew();
   folders.watch();
   undo.push(() => folders.stop());
   await dispatcher.start();
   undo.push(() => dispatcher.stop());
-  const sweeper = setInterval(() => {
-    sweepExpired(db).catch((error: unknown) => log.error({ err: error }, 'expired storage entries were not removed'));
-  }, SWEEP_MS);
-  undo.push(() => clearInterval(sweeper));
+  deliveryJobs.start();
+  undo.push(() => deliveryJobs.stop());
+  const sweeper = startSweeper({ db, log, metrics: storageMetrics });
+  undo.push(() => sweeper.stop());
+  undo.push(filesRoom.startSweep());
+  const pruner = setInterval(() => {
+    here.leases
+      .during('prune restore points', () => lifecycle.rollbacks.prune())
+      .catch((error: unknown) => log.error({ err: error }, 'restore points that are too old were not removed'));
+  }, RESTORE_POINT_LIMITS.pruneMs);
+  undo.push(() => clearInterval(pruner));
+  const keyWatch = setInterval(() => {
+    rotation.refresh().catch((error: unknown) => log.error({ err: error }, 'which key is in use was not read'));
+  }, KEY_WATCH_MS);
+  undo.push(() => clearInterval(keyWatch));
   if (config.pluginDirs.length > 0) void bundler.warm();
 
-  const gateway = createGateway({ lifecycle, auth, log, metrics, switches, trustProxy: config.trustProxy });
+  const gateway = createGateway({
+    ...{ lifecycle, auth, log, metrics, switches },
+    trustProxy: config.trustProxy,
+    traces: telemetry !== null,
+  });
   const inspector = createInspectorSocket({ auth, log, lifecycle, inspections });
-  const server = serve(app, gateway, inspector, config);
+  const links = createFileLinks({ ...filesRoom, lifecycle, switches, log, metrics });
+  const server = serve(app, gateway, links, inspector, config, telemetry?.request ?? null);
   undo.push(() => server.stop());
   phase = 'ready';
   return {
@@ -385,7 +566,11 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
 }
 
 async function openDatabase({ config, log, onFatal }: Surroundings, undo: Undo): Promise<DbAddress> {
-  if (config.databaseUrl !== null) return { url: config.databaseUrl };
+  if (config.databaseUrl !== null) {
+    const address = { url: config.databaseUrl };
+    await assertDatabaseRestored(address, log);
+    return address;
+  }
   const embedded = await startEmbedded({ dataDir: config.dataDir, log });
   let stopping = false;
   undo.push(() => {

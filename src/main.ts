@@ -1,7 +1,10 @@
+import { RestoreUnfinished } from './backup/marker.ts';
 import { ConfigError, loadConfig } from './config.ts';
 import { startCore } from './core.ts';
 import { DataLockError } from './db/data-lock.ts';
 import { createLog } from './log.ts';
+import { ReplicaRefused } from './replicas/refused.ts';
+import { createRedactor } from './secrets/redact.ts';
 
 /** A stop that takes longer (ms) is cut short: SPEC 12.2 allows 10 s in all. */
 const STOP_MS = 9_500;
@@ -12,7 +15,8 @@ for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy', 'A
 }
 
 const config = readConfig();
-const log = createLog(config.logLevel);
+const redactor = createRedactor();
+const log = createLog(config.logLevel, undefined, redactor.redactJson);
 const started = performance.now();
 let core: Awaited<ReturnType<typeof startCore>> | null = null;
 let stopping = false;
@@ -23,14 +27,15 @@ process.on('unhandledRejection', (error) =>
 );
 
 try {
-  core = await startCore(config, log, (reason) => {
+  core = await startCore({ config, log, redactor }, (reason) => {
     // Whoever started us starts us again: nothing that was answered is lost.
     log.fatal({ reason }, 'cannot go on');
     process.exitCode = 1;
     void stop(reason);
   });
 } catch (error) {
-  if (error instanceof DataLockError) fail(error.message);
+  if (error instanceof DataLockError || error instanceof RestoreUnfinished || error instanceof ReplicaRefused)
+    fail(error.message);
   log.fatal({ err: error }, 'could not start');
   process.exit(1);
 }

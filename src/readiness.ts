@@ -31,12 +31,14 @@ async function database(db: Db): Promise<Check> {
 
 function isolateHost(supervisor: Supervisor, allowUnconfined: boolean): Check {
   const report = supervisor.report();
-  const { layer, hosts, restarts, reach, layers } = report;
+  const { layer, hosts, restarts, reach, layers, problem } = report;
   if (layer === null || reach === null) return { name: 'isolate-host', ok: false, detail: 'is being started' };
+  if (problem !== null) return { name: 'isolate-host', ok: false, detail: problem };
   const reached = Object.entries(reach).flatMap(([what, got]) => (got ? [what] : []));
   const at = layers.findIndex((one) => one.layer === layer);
   const better = layers.find((one, index) => !one.available && index < at);
   const advice = better === undefined ? '' : `; better: ${better.detail}`;
+  const where = report.isRemote ? ' in another container' : '';
   const locks = layers[at]?.seccomp ? 'seccomp on' : 'no seccomp';
   const warned = warning(report, allowUnconfined);
   const uploads = weaknesses(report).length > 0 && !allowUnconfined ? '; uploaded plugins are refused' : '';
@@ -50,7 +52,7 @@ function isolateHost(supervisor: Supervisor, allowUnconfined: boolean): Check {
   return {
     name: 'isolate-host',
     ok: true,
-    detail: `${warned === null ? '' : `WARNING: ${warned}; `}layer ${layer}, ${locks}, ${reaches}${uploads}, ${restarts} restarts${advice}; ${processes}`,
+    detail: `${warned === null ? '' : `WARNING: ${warned}; `}layer ${layer}${where}, ${locks}, ${reaches}${uploads}, ${restarts} restarts${advice}; ${processes}`,
   };
 }
 

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from 'bun:test';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ConfigError, loadConfig, loadSecretKey } from '../src/config.ts';
+import { ConfigError, loadConfig } from '../src/config.ts';
 import { testCertificate } from './kit/certificate.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'streamspace-config-'));
@@ -32,16 +32,22 @@ describe('loadConfig', () => {
       adminEmail: 'admin@localhost',
       adminPassword: null,
       secretKey: null,
+      secretKeyPrevious: null,
       logLevel: 'info',
       publicUrl: null,
       pluginOrigin: null,
       trustProxy: 0,
       inspector: true,
       allowUnconfined: false,
+      isolateHost: null,
       pluginCeilings: {},
       hibernateAfterMs: 900_000,
       maxIsolates: null,
+      filesDir: null,
+      replicaAddress: null,
+      filesBackend: 'local',
       extraCa: [],
+      tracing: null,
     });
     expect(Object.isFrozen(config)).toBe(true);
     expect(Object.isFrozen(config.pluginDirs)).toBe(true);
@@ -50,7 +56,7 @@ describe('loadConfig', () => {
   test('takes an empty value as not set', () => {
     const names = ['PORT', 'HOST', 'DATA_DIR', 'DATABASE_URL', 'PLUGIN_DIRS', 'STREAMSPACE_ADMIN_EMAIL', 'LOG_LEVEL'];
     names.push('STREAMSPACE_ADMIN_PASSWORD', 'STREAMSPACE_SECRET_KEY', 'PUBLIC_URL', 'PLUGIN_ORIGIN', 'TRUST_PROXY');
-    names.push('HIBERNATE_AFTER_MS', 'MAX_ISOLATES', 'STREAMSPACE_EXTRA_CA');
+    names.push('HIBERNATE_AFTER_MS', 'MAX_ISOLATES', 'STREAMSPACE_EXTRA_CA', 'STREAMSPACE_FILES_BACKEND');
     expect(loadConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(loadConfig({}));
   });
 
@@ -72,9 +78,11 @@ describe('loadConfig', () => {
       TRUST_PROXY: 'true',
       STREAMSPACE_INSPECTOR: 'off',
       STREAMSPACE_ALLOW_UNCONFINED: '1',
+      STREAMSPACE_ISOLATE_HOST: 'unix:/run/streamspace/host/agent.sock',
       STREAMSPACE_PLUGIN_CEILINGS: '{"memoryMb": 128, "hostCallsPerMinute": {"fetch": 60}}',
       HIBERNATE_AFTER_MS: '0',
       MAX_ISOLATES: '64',
+      STREAMSPACE_FILES_BACKEND: 'plugin:streamspace-storage-s3',
       STREAMSPACE_EXTRA_CA: join(root, 'ca.pem'),
     });
     expect(config).toEqual({
@@ -86,16 +94,22 @@ describe('loadConfig', () => {
       adminEmail: 'root@example.com',
       adminPassword: 'correct horse',
       secretKey: new Uint8Array(Buffer.from(KEY, 'base64')),
+      secretKeyPrevious: null,
       logLevel: 'debug',
       publicUrl: 'https://example.com/base',
       pluginOrigin: 'https://plugins.example.com:8443',
       trustProxy: 1,
       inspector: false,
       allowUnconfined: true,
+      isolateHost: '/run/streamspace/host/agent.sock',
       pluginCeilings: { memoryMb: 128, hostCallsPerMinute: { fetch: 60 } },
       hibernateAfterMs: 0,
       maxIsolates: 64,
+      filesDir: null,
+      replicaAddress: null,
+      filesBackend: 'plugin:streamspace-storage-s3',
       extraCa: [own.cert.trim(), own.cert.trim()],
+      tracing: null,
     });
   });
 
@@ -108,6 +122,7 @@ describe('loadConfig', () => {
   });
 
   test.each([
+    ['STREAMSPACE_FILES_BACKEND', 'plugin:..', 'plugin:<name'],
     ['PORT', '65536', '65535'],
     ['PORT', '-1', '65535'],
     ['PORT', '3000.5', '65535'],
@@ -136,6 +151,9 @@ describe('loadConfig', () => {
     ['HIBERNATE_AFTER_MS', '-1', 'milliseconds'],
     ['MAX_ISOLATES', '0', '1 to 10000'],
     ['MAX_ISOLATES', 'many', '1 to 10000'],
+    ['STREAMSPACE_ISOLATE_HOST', 'unix:run/agent.sock', 'unix:/absolute'],
+    ['STREAMSPACE_ISOLATE_HOST', 'tcp://host:1', 'unix:/absolute'],
+    ['STREAMSPACE_ISOLATE_HOST', `unix:/${'a'.repeat(107)}`, '107 bytes'],
     ['STREAMSPACE_EXTRA_CA', '/no/such/file.pem', 'PEM'],
     ['STREAMSPACE_EXTRA_CA', import.meta.path, 'PEM'],
   ])('refuses %s=%s, names it and what it accepts', (variable, value, accepted) => {
@@ -160,47 +178,26 @@ describe('loadConfig', () => {
   });
 });
 
-describe('loadSecretKey', () => {
-  const folder = (name: string) => ({ dataDir: join(root, name), secretKey: null });
+describe('STREAMSPACE_SECRET_KEY_PREVIOUS', () => {
+  const OTHER = Buffer.alloc(32, 9).toString('base64');
 
-  test('takes the key of the environment, and writes nothing', () => {
-    const config = loadConfig({ STREAMSPACE_SECRET_KEY: KEY, DATA_DIR: join(root, 'env') });
-    expect(Buffer.from(loadSecretKey(config)).toString('base64')).toBe(KEY);
-    expect(() => readdirSync(join(root, 'env'))).toThrow();
+  test('is the key of before, beside the new one', () => {
+    const config = loadConfig({ STREAMSPACE_SECRET_KEY: KEY, STREAMSPACE_SECRET_KEY_PREVIOUS: OTHER });
+    expect(config.secretKeyPrevious).toEqual(new Uint8Array(32).fill(9));
   });
 
-  test('makes one key, which only the owner may read, and keeps it', () => {
-    const config = folder('made');
-    const key = loadSecretKey(config);
-    expect(key).toHaveLength(32);
-    expect(loadSecretKey(config)).toEqual(key);
-    expect(loadSecretKey(folder('other'))).not.toEqual(key);
-    expect(readdirSync(config.dataDir)).toEqual(['secret.key']);
-    expect(statSync(join(config.dataDir, 'secret.key')).mode & 0o777).toBe(0o600);
-  });
-
-  test('gives processes that race for it the same key', async () => {
-    const config = folder('race');
-    const script = `import { loadSecretKey } from '${resolve(import.meta.dir, '../src/config.ts')}';
-      console.log(Buffer.from(loadSecretKey(${JSON.stringify(config)})).toString('hex'));`;
-    const racers = Array.from({ length: 4 }, () => Bun.spawn([process.execPath, '-e', script], { stdout: 'pipe' }));
-    const keys = await Promise.all(racers.map((racer) => new Response(racer.stdout).text()));
-    expect(new Set(keys).size).toBe(1);
-    expect(keys[0]?.trim()).toHaveLength(64);
-    expect(readdirSync(config.dataDir)).toEqual(['secret.key']);
-  });
-
-  test('refuses a file that others may read, and one that is no key', () => {
-    const config = folder('bad');
-    const path = join(config.dataDir, 'secret.key');
-    mkdirSync(config.dataDir);
-    writeFileSync(path, `${KEY}\n`);
-    chmodSync(path, 0o640);
-    expect(() => loadSecretKey(config)).toThrow(/DATA_DIR: .*chmod 600/);
-    chmodSync(path, 0o600);
-    expect(Buffer.from(loadSecretKey(config)).toString('base64')).toBe(KEY);
-    writeFileSync(path, 'hunter22\n');
-    expect(() => loadSecretKey(config)).toThrow(/DATA_DIR: .*secret\.key.*32 bytes/);
-    expect(readFileSync(path, 'utf8')).toBe('hunter22\n');
+  test.each([
+    ['alone', { STREAMSPACE_SECRET_KEY_PREVIOUS: OTHER }, 'there is no STREAMSPACE_SECRET_KEY to change to'],
+    [
+      'the same key twice',
+      { STREAMSPACE_SECRET_KEY: KEY, STREAMSPACE_SECRET_KEY_PREVIOUS: `${KEY} ` },
+      'it is the same key as STREAMSPACE_SECRET_KEY',
+    ],
+    ['no key', { STREAMSPACE_SECRET_KEY: KEY, STREAMSPACE_SECRET_KEY_PREVIOUS: 'hunter22' }, '32 bytes in base64'],
+  ])('%s is refused', (_, env, message) => {
+    const error = refusal(env);
+    expect(error.variables).toEqual(['STREAMSPACE_SECRET_KEY_PREVIOUS']);
+    expect(error.message).toContain(message);
+    expect(error.message).not.toContain('hunter22');
   });
 });

@@ -19,6 +19,13 @@ export interface CallContract<I extends TSchema = TSchema, O extends TSchema = T
    * plugin still loads; what it registered rests meanwhile.
    */
   readonly registers?: boolean;
+  /**
+   * True when it takes no turn among the `atOnce` of its room: it waits for what others hold until they have had theirs (a
+   * transaction's connection), or is what they wait for.
+   */
+  readonly outOfTurn?: boolean;
+  /** Calls of this kind of one isolate that are worked on at a time, counted apart from the `atOnce` of the room. */
+  readonly atOnce?: number;
 }
 
 /** What a room understands of permissions: which strings are its own, what they say, and what they allow. */
@@ -36,7 +43,7 @@ export interface RoomContract<C extends Record<string, CallContract> = Record<st
   readonly permissions: readonly PermissionKind[];
   /** Whether one granted permission covers a needed one. Pure; exact equality when absent. */
   readonly allows?: (granted: string, needed: string) => boolean;
-  /** Calls of one isolate that are worked on at a time; the rest wait in order. No limit when absent. */
+  /** Calls of one isolate (but for those `outOfTurn`) that are worked on at a time; the rest wait in order. No limit when absent. */
   readonly atOnce?: number;
   readonly calls: C;
 }

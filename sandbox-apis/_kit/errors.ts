@@ -114,6 +114,23 @@ export const ERRORS = {
   aborted: spec(499, 'The call was cancelled', 'Its caller went away or its signal was aborted.'),
   too_deep: spec(508, 'Plugins call each other too deep', 'Break the circle: a call may pass through 4 plugins.'),
   version_conflict: spec(409, 'The value has changed since it was read', 'Read it again and repeat the change.'),
+  file_changed: spec(412, 'The file is not the one that the condition names', 'Read it again and repeat the change.'),
+  file_corrupted: spec(
+    500,
+    'What is stored of the file is damaged',
+    'Put the file again, or restore it from a backup; `errorId` is in the log of the operator.',
+  ),
+  range_not_satisfiable: spec(416, 'Nothing of that range is in the file', '`size` is how many bytes it has.'),
+  service_unavailable: spec(
+    503,
+    'The plugin that provides this service is not there',
+    '`plugin` names it; an admin can install or enable it, or the operator chooses another.',
+  ),
+  service_failed: spec(
+    502,
+    'The plugin that provides this service failed',
+    '`plugin` names it; its log has the details under the `errorId`.',
+  ),
   network_blocked: spec(
     403,
     'The address is not reachable from plugins',
@@ -134,12 +151,86 @@ export const ERRORS = {
     'Something is registered under that name already',
     'Remove the other one or choose another name.',
   ),
+  database_error: spec(
+    422,
+    'The database refused the statement',
+    '`sqlstate` is the code of Postgres; `detail`, `hint`, `constraint` and `position` say more where there is more.',
+  ),
+  database_unavailable: spec(
+    503,
+    'The database of the plugin is not reachable at the moment',
+    'Try again in a moment; a transaction that was open has been rolled back.',
+  ),
+  database_result_too_large: spec(
+    413,
+    'The rows are more than one answer may hold',
+    'Read them with `database.stream`, or page by page with `limit`.',
+  ),
+  transaction_over: spec(
+    409,
+    'The transaction has ended',
+    'Await everything inside the callback, and use `tx` only there; a longer one needs a higher `timeoutMs`.',
+  ),
+  migration_changed: spec(
+    409,
+    'A migration that ran has another text now',
+    'Put its old text back, and write the change as a new file of `migrations/`.',
+  ),
+  migration_failed: spec(
+    422,
+    'A migration of the plugin failed',
+    '`detail` names the file and what Postgres said; nothing was changed.',
+  ),
+  restore_point_not_found: spec(
+    404,
+    'No such restore point is kept',
+    'List them with `GET /api/plugins/:id/restore-points`; the oldest go by count and age.',
+  ),
+  rollback_impossible: spec(
+    409,
+    'The code of that version cannot be brought back',
+    '`detail` says where it has to come from; nothing was changed.',
+  ),
   secrets_unreadable: spec(
     500,
     'A stored secret cannot be opened',
     'Start the core with the STREAMSPACE_SECRET_KEY that sealed it, or enter the secret again.',
   ),
   unknown_call: spec(404, 'There is no such call', 'The SDK and the host are of different versions; update one.'),
+  // Backups
+  backup_busy: spec(409, 'Another backup or restore is under way', 'Wait until it has ended.'),
+  backup_damaged: spec(
+    422,
+    'The backup is not what was written',
+    'It was cut off or changed: take another one, or copy it again. `streamspace backup verify` checks a file.',
+  ),
+  backup_incompatible: spec(
+    422,
+    'The backup does not fit this program or this database',
+    '`detail` says what differs; a newer program reads the backups of older ones.',
+  ),
+  backup_unsupported: spec(
+    409,
+    'A plugin has something in its database that a backup cannot hold',
+    '`detail` names it; remove it, or leave the plugin out with `without`.',
+  ),
+  backup_failed: spec(500, 'The backup could not be made', 'Read `detail`; what there is of the file is of no use.'),
+  backup_key_differs: spec(
+    409,
+    'The secrets in the backup were sealed with another key',
+    'Start with that key (STREAMSPACE_SECRET_KEY or DATA_DIR/secret.key), or restore without secrets and enter them again.',
+  ),
+  restore_failed: spec(422, 'The backup could not be restored', 'Read `detail`; nothing has changed.'),
+  restore_not_empty: spec(
+    409,
+    'There is something already where the backup is to go',
+    'Restore into an empty data folder, or say --replace to lose what is there.',
+  ),
+  restore_unfinished: spec(
+    503,
+    'A restore did not come to its end',
+    'Run it again; `detail` says what else can be done.',
+  ),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,7 +1,12 @@
 import type { Caller } from './contract.ts';
 
 /** What a plugin added to the platform; each ends in one handler of the guest that added it. */
-export type NewRegistration = RouteRegistration | SubscriptionRegistration | JobRegistration | MethodRegistration;
+export type NewRegistration =
+  | RouteRegistration
+  | SubscriptionRegistration
+  | JobRegistration
+  | MethodRegistration
+  | ServiceRegistration;
 
 export interface RouteRegistration {
   readonly kind: 'route';
@@ -25,6 +30,10 @@ export interface SubscriptionRegistration {
   /** An event name, or one that ends in `.*`. */
   readonly pattern: string;
   readonly once: boolean;
+  /** Path below the data whose value orders the deliveries. */
+  readonly orderBy?: string;
+  /** The most deliveries of the plugin at a time. */
+  readonly concurrency?: number;
 }
 
 export interface JobRegistration {
@@ -32,14 +41,25 @@ export interface JobRegistration {
   readonly handler: number;
   readonly name: string;
   readonly when: { readonly cron: string; readonly timezone: string } | { readonly everyMs: number };
-  /** What happens when a run is due while the last one still runs. */
-  readonly overlap: 'skip' | 'allow';
-  /** Whether one run is made up for when ticks were missed while the platform was down. */
-  readonly catchUp: boolean;
+  /** What happens when a run is due while the last one still runs, on whichever core. */
+  readonly overlap: 'skip' | 'queue' | 'allow';
+  /** Which ticks are made up for that were missed while the platform was down. */
+  readonly catchUp: 'none' | 'last' | 'all';
+  /** Within which its ticks are put off, always by the same time, so that not all jobs begin at once. */
+  readonly jitterMs: number;
+  /** How often a run that did not end well is tried again. */
+  readonly retries: number;
 }
 
 export interface MethodRegistration {
   readonly kind: 'method';
+  readonly handler: number;
+  readonly name: string;
+}
+
+/** A service that the plugin provides to the platform, should the operator choose it. */
+export interface ServiceRegistration {
+  readonly kind: 'service';
   readonly handler: number;
   readonly name: string;
 }

@@ -13,6 +13,7 @@ export interface ApiDeps {
 export const RESERVED_SEGMENTS: ReadonlySet<string> = new Set([
   'budget',
   'bulk',
+  'data',
   'deliveries',
   'disable',
   'enable',
@@ -27,6 +28,7 @@ export const RESERVED_SEGMENTS: ReadonlySet<string> = new Set([
   'permissions',
   'profile',
   'reload',
+  'restore-points',
   'rollback',
   'switches',
   'upgrade',

@@ -57,7 +57,7 @@ export interface EndpointOptions {
 
 export interface Endpoint<Body = unknown> extends EndpointOptions {
   readonly method?: HttpMethod | Lowercase<HttpMethod>;
-  /** Below the plugin's prefix: `/users/:id`, `/files/*`; or absolute, inside the prefix. */
+  /** Below the plugin's prefix: `/users/:id`, `/pages/*`; or absolute, inside the prefix. */
   readonly path: string;
   readonly handler: Handler<Body>;
 }
@@ -120,7 +120,7 @@ export interface ApiApi {
    *
    * @example
    * ```ts
-   * streamspace.api.mount((request) => new Response(`you asked for ${new URL(request.url).pathname}`), { path: '/files' });
+   * streamspace.api.mount((request) => new Response(`you asked for ${new URL(request.url).pathname}`), { path: '/pages' });
    * ```
    */
   mount(

@@ -9,13 +9,14 @@ import { type fetchContract, INLINE_RESPONSE } from './contract.ts';
 import { send } from './egress.ts';
 import { networkFailure } from './failure.ts';
 import { type Flight, Flights } from './flights.ts';
-import { requestHeaders, responseHeaders } from './headers.ts';
+import { requestHeaders, responseHeaders, withTraceparent } from './headers.ts';
 import { DEFAULT_LIMITS, type FetchLimits } from './limits.ts';
 import { allows, parseTarget, permissionFor } from './permission.ts';
 import { type Hop, isRedirect, redirected } from './redirect.ts';
 import { discard, type RequestBody } from './request-body.ts';
 import { type FetchLog, type Lookup, resolve } from './resolve.ts';
 import { decoderFor, readBody, streamOf } from './response-body.ts';
+import type { FetchTrace } from './trace.ts';
 
 /** What the room needs of the core. */
 export interface FetchDeps {
@@ -31,6 +32,8 @@ export interface FetchDeps {
   readonly permit?: (caller: Caller, permission: string) => void;
   /** A grant was needed besides the host's own, for a private address that a public name leads to. */
   readonly used?: (caller: Caller, grant: string) => void;
+  /** Begins the span of each request that is sent; without it nothing is traced. */
+  readonly trace?: FetchTrace;
 }
 
 type Call = (typeof fetchContract)['calls']['request'];
@@ -126,6 +129,19 @@ async function follow(
 }
 
 async function exchange(room: Room, caller: Caller, flight: Flight, hop: Hop): Promise<IncomingMessage> {
+  const trace = room.trace?.(caller.plugin, hop.method, hop.target.host, hop.target.port) ?? null;
+  if (trace === null) return sendHop(room, caller, flight, hop);
+  try {
+    const message = await sendHop(room, caller, flight, withTraceparent(hop, trace.traceparent));
+    trace.end(message.statusCode ?? null, null);
+    return message;
+  } catch (error) {
+    trace.end(null, error);
+    throw error;
+  }
+}
+
+async function sendHop(room: Room, caller: Caller, flight: Flight, hop: Hop): Promise<IncomingMessage> {
   const started = performance.now();
   const { signal } = flight;
   const addresses = await resolve(room, caller, hop.target, signal);

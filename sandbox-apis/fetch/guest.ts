@@ -52,11 +52,13 @@ export interface FetchWeb {
  */
 export type FetchApi = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
-type WireBody = { text: string } | { latin1: string } | { stream: number; length?: number };
+export type WireBody = { text: string } | { latin1: string } | { stream: number; length?: number };
 
 interface WireResponse extends ResponseHead {
   readonly body: null | { readonly text: string } | { readonly latin1: string } | { readonly stream: number };
 }
+
+const { hasOwn } = Object;
 
 /** Characters of a body that travels inside the call (`INLINE_REQUEST` of the contract). */
 const INLINE = 131_072;
@@ -94,7 +96,13 @@ function contentOf(host: GuestHost, body: WireResponse['body'], signal: AbortSig
   return { kind: 'stream', stream: abortable(host.readStream(body.stream), signal) };
 }
 
-function wireBody(host: GuestHost, body: BodyContent): WireBody | null {
+/** Which of its forms a body on the wire has. */
+export function isOf<W extends object, K extends string>(wire: W, form: K): wire is Extract<W, Record<K, unknown>> {
+  return hasOwn(wire, form);
+}
+
+/** A body as a call takes it along: small ones inside, others as a stream. */
+export function wireBody(host: GuestHost, body: BodyContent): WireBody | null {
   switch (body.kind) {
     case 'none':
       return null;

@@ -35,6 +35,17 @@ export function requestHeaders(pairs: readonly (readonly [string, string])[]): H
   return out;
 }
 
+/** The request with the core's `traceparent`, unless the guest has one of its own. */
+export function withTraceparent<H extends { readonly headers: readonly HeaderPair[] }>(
+  request: H,
+  traceparent: string | null,
+): H {
+  const own = request.headers.some(([name]) => name.toLowerCase() === 'traceparent');
+  return traceparent === null || own
+    ? request
+    : { ...request, headers: [...request.headers, ['traceparent', traceparent]] };
+}
+
 /** All header lines of a request, names and values in turn: what the guest did not say is filled in. */
 export function headerLines(
   host: string,

@@ -1,6 +1,6 @@
 import type { Principal } from './principal.ts';
 
-/** How long a change made by another replica may go unseen here; changes in this process are seen at once. */
+/** How long a principal is remembered; what changes is forgotten at once, here and, by a notification, on other cores. */
 const TTL_MS = 5_000;
 /** About 400 bytes each, so 4 MB at most. */
 const MAX_ENTRIES = 10_000;
@@ -14,10 +14,13 @@ interface Entry {
 export class PrincipalCache {
   readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
+  readonly #ttlMs: number;
   #epoch = 0;
 
-  constructor(now: () => number = Date.now) {
+  /** @param ttlMs how long a change by another core may go unseen when its notification is lost */
+  constructor(now: () => number = Date.now, ttlMs: number = TTL_MS) {
     this.#now = now;
+    this.#ttlMs = ttlMs;
   }
 
   get size(): number {
@@ -44,7 +47,7 @@ export class PrincipalCache {
       const oldest = this.#entries.keys().next();
       if (!oldest.done) this.#entries.delete(oldest.value);
     }
-    this.#entries.set(hash, { principal, until: Math.min(this.#now() + TTL_MS, expiresAt) });
+    this.#entries.set(hash, { principal, until: Math.min(this.#now() + this.#ttlMs, expiresAt) });
   }
 
   /** Forgets what `stale` says yes to; look-ups under way are not kept either. */

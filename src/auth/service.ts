@@ -21,6 +21,8 @@ export interface AuthDeps {
   readonly config: Pick<Config, 'publicUrl'>;
   readonly log: Log;
   readonly publish: typeof publish;
+  /** How long (ms) a principal is remembered at most; 5 s unless it is given. */
+  readonly rememberMs?: number;
 }
 
 export interface SignedIn {
@@ -46,16 +48,19 @@ export interface Auth extends Resolver {
   changePassword(principal: Principal, current: string, next: string, ip: string): Promise<void>;
   /** Forgets what is remembered about a user. Call it after each change to one has been committed. */
   forgetUser(userId: string): void;
+  /** Forgets what is remembered of a session or an API token; of everybody without one. */
+  forgetCredential(id?: string): void;
 }
 
-export function createAuth({ db, config, log, publish }: AuthDeps): Auth {
-  const cache = new PrincipalCache();
+export function createAuth({ db, config, log, publish, rememberMs }: AuthDeps): Auth {
+  const cache = new PrincipalCache(Date.now, rememberMs);
   const publicOrigin = config.publicUrl === null ? null : new URL(config.publicUrl).origin;
   const cookie = sessionCookie(publicOrigin?.startsWith('https:') ?? false);
   const limits = createLoginLimits();
   const passwordMatches = createPasswordCheck();
   const forgetUser = (userId: string) => cache.invalidate((principal) => principal.userId === userId);
-  const forgetCredential = (id: string) => cache.invalidate((principal) => principal.credentialId === id);
+  const forgetCredential = (id?: string) =>
+    cache.invalidate((principal) => id === undefined || principal.credentialId === id);
 
   /** Checks a password under the login limits; every failure counts and is written down. */
   const check = async (row: UserRow | undefined, email: string, password: string, ip: string): Promise<UserRow> => {
@@ -77,6 +82,7 @@ export function createAuth({ db, config, log, publish }: AuthDeps): Auth {
     publicOrigin,
     tokens: createApiTokens(db, forgetCredential),
     forgetUser,
+    forgetCredential,
 
     async login(sentEmail, password, origin) {
       const email = normalEmail(sentEmail);

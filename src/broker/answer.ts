@@ -8,7 +8,11 @@ import { parseLimited } from '../host/decode.ts';
 import type { Guest, GuestCall } from '../host/guest.ts';
 import type { Log } from '../log.ts';
 import type { Gate } from '../permissions/gate.ts';
+import { NO_CAPABILITY } from '../plugins/meters.ts';
 import type { PluginQuotas } from '../quotas/plugin-quotas.ts';
+import { beginCall, describeInput, endCall, originOf } from '../telemetry/calls.ts';
+import { enterScope, NO_SCOPE, newScope, type Scope } from '../telemetry/scope.ts';
+import type { TraceSpan } from '../telemetry/span.ts';
 import { CallTrail, type Step } from './call-trail.ts';
 import type { Room } from './rooms.ts';
 
@@ -26,15 +30,20 @@ export interface AnswerDeps {
   /** A call was refused by the gate: for the audit log. */
   readonly onDenied: (resident: Resident, call: string, error: CodedError) => void;
   readonly onCall: (plugin: string, room: string) => void;
+  /** It was answered, or has no answer, after so many milliseconds. @param code of the error; null when it went well */
+  readonly onCallEnd?: (plugin: string, room: string, ms: number, code: ErrorCode | null) => void;
+  /** Whether calls are traced. */
+  readonly traces?: boolean;
   readonly quotasOf: (plugin: string) => Pick<PluginQuotas, 'countCall' | 'beginCall' | 'endCall'>;
 }
 
-/** What calls that are in no contract count as. */
-const NO_CAPABILITY = 'unknown';
+/** What calls take turns in: their own contract when that says how many run at a time, else the one of their room. */
+type Queue = Pick<CallContract, 'atOnce'>;
 
 interface Entry {
   readonly room: Room;
   readonly contract: CallContract;
+  readonly queue: Queue;
   readonly key: string;
   readonly input: TypeCheck<TSchema>;
   readonly output: TypeCheck<TSchema>;
@@ -54,7 +63,7 @@ export class Answerer {
   readonly #deps: AnswerDeps;
   readonly #entries = new Map<string, Entry>();
   readonly #inFlight = new Map<Guest, Map<number, UnderWay>>();
-  readonly #turns = new WeakMap<Guest, Map<Room, LimitFunction>>();
+  readonly #turns = new WeakMap<Guest, Map<Queue, LimitFunction>>();
 
   constructor(rooms: readonly Room[], deps: AnswerDeps) {
     this.#deps = deps;
@@ -64,6 +73,7 @@ export class Answerer {
         this.#entries.set(JSON.stringify(`${room.contract.name}.${key}`), {
           room,
           contract,
+          queue: contract.atOnce === undefined ? room.contract : contract,
           key,
           input: TypeCompiler.Compile(contract.input),
           output: TypeCompiler.Compile(contract.output),
@@ -79,13 +89,19 @@ export class Answerer {
     if (resident === undefined) return;
     const calls = this.#callsOf(guest);
     const controller = new AbortController();
-    const entry = this.#entries.get(call.name);
+    const origin = this.#deps.traces === true ? originOf(guest, call) : null;
+    const { name } = origin ?? call;
+    const scope = origin === null ? null : origin.scope;
+    const entry = this.#entries.get(name);
     const quotas = this.#deps.quotasOf(resident.plugin);
-    const step = this.trail.begin(guest, call.name);
+    const step = this.trail.begin(guest, name);
+    const span = entry === undefined || entry.contract.oneway === true ? null : beginOf(entry, resident, scope);
+    let failure: CodedError | null = null;
+    let owner: Scope | null = null;
     try {
       if (!call.oneway && calls.has(call.id)) return;
       quotas.countCall(entry?.room.contract.name ?? NO_CAPABILITY);
-      if (entry === undefined) throw new CodedError('unknown_call', `${call.name.slice(0, 100)} is not a call`);
+      if (entry === undefined) throw new CodedError('unknown_call', `${name.slice(0, 100)} is not a call`);
       // Nobody counts those that are under way, so nothing else may come as one.
       if (call.oneway && entry.contract.oneway !== true) throw new CodedError('unknown_call', 'It has an answer');
       if (!call.oneway) {
@@ -93,22 +109,31 @@ export class Answerer {
         calls.set(call.id, { entry, controller });
       }
       this.#deps.onCall(resident.plugin, entry.room.contract.name);
-      const { atOnce } = entry.room.contract;
-      const work = () => this.#work(entry, guest, resident, call, controller, step);
-      await (atOnce === undefined ? work() : this.#turnsOf(guest, entry.room, atOnce)(work));
+      const { atOnce } = entry.queue;
+      owner = span === null ? scope : newScope(scope?.requestId ?? null, span);
+      const work = () => this.#work(entry, guest, resident, call, controller, step, owner);
+      const takesNoTurn = atOnce === undefined || entry.contract.outOfTurn === true;
+      await (takesNoTurn ? work() : this.#turnsOf(guest, entry.queue, atOnce)(work));
     } catch (error) {
       const coded = this.#coded(error, entry, resident, controller.signal);
+      failure = coded;
       step.end(coded.code);
       if (coded.code === 'permission_denied') {
         step.permission ??= String(coded.extra.permission);
-        this.#deps.onDenied(resident, call.name, coded);
+        this.#deps.onDenied(resident, name, coded);
       }
       if (!call.oneway) guest.refuse(call.id, coded);
     } finally {
       step.end('dropped');
+      const room = entry?.room.contract.name ?? NO_CAPABILITY;
+      this.#deps.onCallEnd?.(resident.plugin, room, (step.ended ?? step.started) - step.started, failure?.code ?? null);
       if (calls.get(call.id)?.controller === controller) {
         calls.delete(call.id);
         quotas.endCall();
+      }
+      if (span !== null) {
+        if (owner !== null) owner.isOver = true;
+        endCall(span, step.permission, failure);
       }
     }
   }
@@ -148,11 +173,11 @@ export class Answerer {
     return calls;
   }
 
-  #turnsOf(guest: Guest, room: Room, atOnce: number): LimitFunction {
-    const rooms = this.#turns.get(guest) ?? new Map<Room, LimitFunction>();
-    this.#turns.set(guest, rooms);
-    const turns = rooms.get(room) ?? pLimit(atOnce);
-    rooms.set(room, turns);
+  #turnsOf(guest: Guest, queue: Queue, atOnce: number): LimitFunction {
+    const queues = this.#turns.get(guest) ?? new Map<Queue, LimitFunction>();
+    this.#turns.set(guest, queues);
+    const turns = queues.get(queue) ?? pLimit(atOnce);
+    queues.set(queue, turns);
     return turns;
   }
 
@@ -164,9 +189,10 @@ export class Answerer {
     call: GuestCall,
     controller: AbortController,
     step: Step,
+    scope: Scope | null,
   ) {
     controller.signal.throwIfAborted();
-    const output = await this.#run(entry, guest, resident, call, controller, step);
+    const output = await this.#run(entry, guest, resident, call, controller, step, scope);
     step.end('ok');
     if (call.oneway) return;
     const text = encode(output);
@@ -174,7 +200,15 @@ export class Answerer {
     guest.reply(call.id, text);
   }
 
-  async #run(entry: Entry, guest: Guest, resident: Resident, call: GuestCall, controller: AbortController, step: Step) {
+  async #run(
+    entry: Entry,
+    guest: Guest,
+    resident: Resident,
+    call: GuestCall,
+    controller: AbortController,
+    step: Step,
+    scope: Scope | null,
+  ) {
     const { contract } = entry;
     const input = decodeInput(call.input, entry);
     step.permission = this.#deps.gate.check(entry.room.contract, contract, resident, input);
@@ -191,7 +225,9 @@ export class Answerer {
       receiveStream: (id) => guest.streams.receive(id, { capability }),
     };
     const handler = entry.room.handlers[entry.key];
-    const answer = handler?.(caller, input);
+    if (scope?.span != null) describeInput(scope.span, capability, input);
+    const work = () => handler?.(caller, input);
+    const answer = this.#deps.traces === true ? enterScope(scope ?? NO_SCOPE, work) : work();
     if (!(answer instanceof Promise)) return checkOutput(entry, answer);
     const timer = setTimeout(() => controller.abort(new CodedError('deadline_exceeded')), contract.deadlineMs);
     try {
@@ -210,6 +246,10 @@ export class Answerer {
     this.#deps.log.error({ err: error, errorId, plugin: resident.plugin, call }, 'a guest call failed inside the core');
     return new CodedError('internal', `The call failed inside the core (error ${errorId})`, { errorId });
   }
+}
+
+function beginOf({ room, key }: Entry, { plugin }: Resident, scope: Scope | null): TraceSpan | null {
+  return beginCall(scope, plugin, room.contract.name, key);
 }
 
 function decodeInput(bytes: Buffer, entry: Entry): unknown {

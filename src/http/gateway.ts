@@ -5,7 +5,7 @@ import { clientIp, type PeerSource } from '../auth/client-ip.ts';
 import { isSafeMethod } from '../auth/csrf.ts';
 import { demand, demandAdmin, type Principal } from '../auth/principal.ts';
 import type { Auth } from '../auth/service.ts';
-import { GuestFailure, type InvokeAnswer } from '../host/guest.ts';
+import { GuestFailure, type InvokeAnswer, type InvokeRequest } from '../host/guest.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { demandAwake } from '../permissions/resting.ts';
@@ -15,6 +15,10 @@ import type { Lifecycle } from '../plugins/lifecycle.ts';
 import type { Plugin } from '../plugins/plugin.ts';
 import type { RegistrationSet } from '../plugins/registrations.ts';
 import { checkRequest } from '../plugins/route-checks.ts';
+import { beginHandler, invokeIn } from '../telemetry/invoke.ts';
+import { nameRoute } from '../telemetry/route.ts';
+import { currentSpan } from '../telemetry/scope.ts';
+import type { TraceSpan } from '../telemetry/span.ts';
 import { answerHead, type LimitHeaders, withLimits } from './answer-head.ts';
 import { requestHeaders } from './plugin-headers.ts';
 import { problemResponse } from './problem.ts';
@@ -29,6 +33,8 @@ export interface GatewayDeps {
   /** An admin may have cut a plugin's `api`: its endpoints rest. */
   readonly switches: Pick<Switches, 'isOff'>;
   readonly trustProxy: number;
+  /** Whether requests are traced. */
+  readonly traces?: boolean;
 }
 
 const PREFIX = '/api/plugins/';
@@ -48,7 +54,8 @@ export interface Gateway {
  * Answers `/api/plugins/<name or alias>/...`. It stands before the core's own router, which is the dearer one, and leaves
  * to that what is the core's: reserved names, and reserved first segments below a plugin (RESERVED_SEGMENTS).
  */
-export function createGateway({ lifecycle, auth, log, metrics, switches, trustProxy }: GatewayDeps): Gateway {
+export function createGateway(deps: GatewayDeps): Gateway {
+  const { lifecycle, auth, log, metrics, switches, trustProxy, traces = false } = deps;
   return {
     handle(request, server) {
       const target = readTarget(request.url);
@@ -92,17 +99,19 @@ export function createGateway({ lifecycle, auth, log, metrics, switches, trustPr
     if (plugin.instance !== instance) return run(plugin, request, server, target, body);
     const checked = checks === null ? null : checkRequest(checks, { params, search: target.search, body: body.bytes });
     instance.admit();
+    const span = traces ? beginSpan(plugin.name, request.method, registration.path) : null;
     let given: InvokeAnswer;
     try {
-      given = await instance.guest.invoke({
+      const asked: InvokeRequest = {
         lane: registration.handler,
         what: `${request.method} ${target.below}`,
-        payload: payloadOf(request, checked?.params ?? params, checked?.query ?? null, principal),
+        payload: payloadOf(request, checked?.params ?? params, checked?.query ?? null, principal, span),
         body: checked?.body ?? body.bytes,
         stream: body.stream,
         deadlineMs: instance.limits.wallMsPerCall,
         cancelled: () => request.signal.aborted,
-      });
+      };
+      given = await (span === null ? instance.guest.invoke(asked) : invokeIn(span, instance.guest, asked));
     } catch (error) {
       throw error instanceof GuestFailure ? instance.failure(error) : error;
     }
@@ -228,6 +237,13 @@ export function createGateway({ lifecycle, auth, log, metrics, switches, trustPr
   }
 }
 
+/** The span of the handler; names that of the request, too. @param path the endpoint's pattern */
+function beginSpan(plugin: string, method: string, path: string): TraceSpan | null {
+  const request = currentSpan();
+  if (request !== null) nameRoute(request, method, `${PREFIX}${plugin}${path}`);
+  return beginHandler(plugin, `handler ${method} ${path}`);
+}
+
 /** What a client has to know of a limit of the plugin itself: which, and when to come again. */
 function addQuota(headers: Headers, extra: Readonly<Record<string, unknown>>): void {
   const quota = quotaHeaders(extra);
@@ -258,11 +274,12 @@ function payloadOf(
   params: Record<string, unknown>,
   query: Record<string, unknown> | null,
   principal: Principal | null,
+  span: TraceSpan | null,
 ): string {
   return JSON.stringify({
     m: request.method,
     u: request.url,
-    h: requestHeaders(request.headers),
+    h: requestHeaders(request.headers, span),
     p: params,
     ...(query === null ? {} : { q: query }),
     user: principal === null ? null : userOf(principal),

@@ -6,6 +6,8 @@ export interface LogQuery {
   readonly since?: number | undefined;
   readonly limit: number;
   readonly follow: boolean;
+  /** Id of this core: others have other lines. */
+  readonly replica: string;
 }
 
 /** A comment line this often keeps proxies from closing a quiet stream. */
@@ -16,7 +18,7 @@ const KEEP_ALIVE_MS = 15_000;
  * is kept, then, unless `follow` is false, what comes.
  */
 export function logStream(logs: PluginLogs, plugin: string, query: LogQuery, signal: AbortSignal): Response {
-  const { level, since, limit, follow } = query;
+  const { level, since, limit, follow, replica } = query;
   const encoder = new TextEncoder();
   const format = (entry: LogEntry): Uint8Array =>
     encoder.encode(`id: ${entry.id}\nevent: log\ndata: ${JSON.stringify(entry)}\n\n`);
@@ -55,6 +57,11 @@ export function logStream(logs: PluginLogs, plugin: string, query: LogQuery, sig
     cancel: end,
   });
   return new Response(stream, {
-    headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
+    headers: {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+      'streamspace-replica': replica,
+    },
   });
 }

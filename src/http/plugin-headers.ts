@@ -77,6 +77,12 @@ const KEPT_FROM_CLIENT: ReadonlySet<string> = new Set([
   'x-sourcemap',
 ]);
 
+/** Where the handler is in its trace (W3C Trace Context). */
+export interface TraceContext {
+  readonly traceparent: string;
+  readonly tracestate: string | null;
+}
+
 /** The page may run and show what it brought, as an origin of its own: never as the core's. */
 const SANDBOX = 'sandbox allow-scripts allow-forms allow-popups allow-downloads';
 
@@ -86,9 +92,17 @@ const CORE_COOKIES = ['streamspace', '__Host-streamspace', '__Secure-streamspace
 /**
  * The headers of a request that a plugin sees, as field lines: `name:value\n` each. The guest reads them when its handler
  * asks for one, which most never do. (No name or value has a line break: the server sees to it.)
+ *
+ * @param span of the handler, when it is traced
  */
-export function requestHeaders(headers: Headers): string {
+export function requestHeaders(headers: Headers, span: TraceContext | null): string {
   const all = headers.toJSON() as Record<string, string>;
+  if (span !== null) {
+    // The plugin continues the trace from its handler, not from the client.
+    all.traceparent = span.traceparent;
+    if (span.tracestate === null) delete all.tracestate;
+    else all.tracestate = span.tracestate;
+  }
   let lines = '';
   for (const name in all) if (!KEPT_FROM_PLUGIN.has(name)) lines += `${name}:${all[name]}\n`;
   const cookies = all.cookie === undefined ? '' : ownCookies(all.cookie);

@@ -4,7 +4,7 @@ import { authGuard } from '../auth/guard.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Resolver } from '../auth/resolve.ts';
 import type { Db } from '../db/client.ts';
-import { countDeliveries } from '../events/store.ts';
+import { lagOf } from '../events/lag.ts';
 import type { Lifecycle } from '../plugins/lifecycle.ts';
 import type { Meters } from '../plugins/meters.ts';
 import type { PluginLogs } from '../plugins/plugin-log.ts';
@@ -12,6 +12,7 @@ import type { Actor, ChangeRequest } from '../plugins/requests.ts';
 import { type ViewDeps, viewPlugin } from '../plugins/view.ts';
 import type { Budget } from '../quotas/budget.ts';
 import { limitsSchema } from '../quotas/limits-schema.ts';
+import type { Store } from '../storage/store.ts';
 import { logStream } from './log-stream.ts';
 
 export interface PluginRoutesDeps extends ViewDeps {
@@ -21,6 +22,9 @@ export interface PluginRoutesDeps extends ViewDeps {
   readonly logs: PluginLogs;
   readonly meters: Meters;
   readonly budget: Budget;
+  readonly storage: Pick<Store, 'usage'>;
+  /** The core whose part of a log is shown. */
+  readonly replica: { readonly id: string };
 }
 
 const Params = t.Object({ id: t.String({ maxLength: 64, description: 'Number or name of the plugin' }) });
@@ -36,7 +40,7 @@ export function actorOf(principal: Principal): Actor {
 
 /** Installed plugins (SPEC 5.2, 12.5-12.8). Installing is in plugin-install.ts. */
 export function pluginRoutes(deps: PluginRoutesDeps) {
-  const { auth, lifecycle, logs, meters, budget, db } = deps;
+  const { auth, lifecycle, logs, meters, budget, db, storage, replica } = deps;
   const view = (id: string) => viewPlugin(lifecycle.find(id), deps);
 
   return new Elysia({ normalize: false })
@@ -118,7 +122,7 @@ export function pluginRoutes(deps: PluginRoutesDeps) {
     .post(
       '/api/plugins/:id/reload',
       async ({ params }) => {
-        await lifecycle.reload(lifecycle.find(params.id));
+        await lifecycle.reload(lifecycle.find(params.id), true);
         return view(params.id);
       },
       {
@@ -132,10 +136,14 @@ export function pluginRoutes(deps: PluginRoutesDeps) {
       async ({ params }) => {
         const { name } = lifecycle.find(params.id);
         const { events, ...meter } = meters.of(name).view();
-        const { pending } = await countDeliveries(db, name);
-        return { ...meter, events: { ...events, pending } };
+        const lag = await lagOf(db, name);
+        return { ...meter, events: { ...events, ...lag }, storage: await storage.usage(name) };
       },
-      { auth: 'admin', params: Params, detail: { summary: 'Calls, times, CPU, heap and events of a plugin', tags } },
+      {
+        auth: 'admin',
+        params: Params,
+        detail: { summary: 'Calls, times, CPU, heap, events and storage of a plugin', tags },
+      },
     )
     .get('/api/plugins/:id/budget', async ({ params }) => ({ limits: await budget(lifecycle.find(params.id).name) }), {
       auth: 'admin',
@@ -144,7 +152,10 @@ export function pluginRoutes(deps: PluginRoutesDeps) {
     })
     .get(
       '/api/plugins/:id/logs',
-      ({ params, query, request }) => logStream(logs, lifecycle.find(params.id).name, query, request.signal),
+      ({ params, query, request }) => {
+        const { name } = lifecycle.find(params.id);
+        return logStream(logs, name, { ...query, replica: replica.id }, request.signal);
+      },
       {
         auth: 'admin',
         params: Params,
@@ -154,7 +165,10 @@ export function pluginRoutes(deps: PluginRoutesDeps) {
           limit: t.Integer({ minimum: 0, maximum: 1_000, default: 100, description: 'Lines from before' }),
           follow: t.Boolean({ default: true, description: 'Go on with new lines' }),
         }),
-        detail: { summary: "A plugin's log as server-sent events", tags },
+        detail: {
+          summary: "A plugin's log as server-sent events: of the core that answers, which `streamspace-replica` names",
+          tags,
+        },
       },
     );
 }

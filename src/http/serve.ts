@@ -1,11 +1,13 @@
 import type { AnyElysia } from 'elysia';
 import type { CodedError } from '../../sandbox-apis/_kit/errors.ts';
 import type { Config } from '../config.ts';
+import { withRequestId } from '../telemetry/request-id.ts';
+import type { FileLinks } from './files.ts';
 import type { Gateway } from './gateway.ts';
 import type { InspectorSocket } from './inspector-socket.ts';
 import { problemResponse } from './problem.ts';
 import { shapeProblem } from './request-shape.ts';
-import { SOCKETS, type Socket } from './sockets.ts';
+import { SOCKETS, type Socket, type SocketServer } from './sockets.ts';
 
 /** Bytes of a request body; routes have their own, lower limits. */
 const MAX_BODY_BYTES = 1024 * 1024 * 1024;
@@ -21,18 +23,29 @@ function refuse(problem: CodedError, { url }: Request): Response {
   return response;
 }
 
+/** Answers a request in a span of its own (src/telemetry/http.ts). */
+export type TraceRequest = (request: Request, answer: () => Response | Promise<Response>) => Promise<Response>;
+
 /**
  * Listens, and hands each request to the plugin that it is for, or to the core's app.
  *
+ * @param traced null when tracing is off
  * @throws Error when the address is taken
  */
 export function serve(
   app: AnyElysia,
   gateway: Gateway,
+  links: FileLinks,
   inspector: InspectorSocket,
   { host, port }: Pick<Config, 'host' | 'port'>,
+  traced: TraceRequest | null,
 ) {
   const fetch = app.fetch;
+  const answer = (request: Request, bunServer: SocketServer): Response | Promise<Response> => {
+    const found = gateway.handle(request, bunServer) ?? links.handle(request);
+    if (found !== null) return found;
+    return traced === null ? withRequestId(request, () => fetch(request)) : fetch(request);
+  };
   const server = Bun.serve<Socket>({
     hostname: host,
     port,
@@ -41,7 +54,9 @@ export function serve(
     fetch(request, bunServer) {
       const problem = shapeProblem(request);
       if (problem !== null) return refuse(problem, request);
-      return inspector.handle(request, bunServer) ?? gateway.handle(request, bunServer) ?? fetch(request);
+      const inspected = inspector.handle(request, bunServer);
+      if (inspected !== null) return inspected;
+      return traced === null ? answer(request, bunServer) : traced(request, () => answer(request, bunServer));
     },
     websocket: SOCKETS,
   });

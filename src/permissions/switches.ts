@@ -80,6 +80,29 @@ export class Switches {
     await this.#turns.take(plugin, () => this.#set(plugin, capability, change));
   }
 
+  /** Makes what is in memory as the table, which another core may have changed: of one plugin, or of all. */
+  async refresh(plugin?: string): Promise<void> {
+    if (plugin !== undefined) return this.#turns.take(plugin, () => this.#refresh(plugin));
+    const rows = await this.#deps.db.selectFrom('plugin_switches').select(['plugin_name', 'capability']).execute();
+    const there = new Set(rows.map(({ plugin_name, capability }) => `${plugin_name} ${capability}`));
+    const here = [...this.#off].flatMap(([name, off]) => [...off.keys()].map((capability) => `${name} ${capability}`));
+    const differ = new Set([...there].filter((one) => !here.includes(one)));
+    for (const one of here) if (!there.has(one)) differ.add(one);
+    for (const name of new Set([...differ].map((one) => one.split(' ')[0] ?? ''))) await this.refresh(name);
+  }
+
+  async #refresh(plugin: string): Promise<void> {
+    const table = this.#deps.db.selectFrom('plugin_switches').selectAll();
+    const rows = await table.where('plugin_name', '=', plugin).execute();
+    const before = new Set(this.#off.get(plugin)?.keys());
+    this.#off.delete(plugin);
+    for (const { capability, off_at, off_by, reason } of rows) {
+      this.#put(plugin, { capability, at: off_at, by: off_by, reason });
+    }
+    for (const { capability } of rows) if (!before.delete(capability)) this.#deps.onChange(plugin, capability, false);
+    for (const capability of before) this.#deps.onChange(plugin, capability, true);
+  }
+
   /** The plugin was uninstalled; its rows went with it. */
   forget(plugin: string): void {
     this.#off.delete(plugin);

@@ -8,17 +8,31 @@ export interface BudgetDeps {
   /** Invocations of the plugin under way. */
   readonly callsOf: (plugin: string) => number;
   readonly storedBytes: (plugin: string) => Promise<number>;
+  /** Bytes of the plugin's database; 0 without one. */
+  readonly databaseBytes: (plugin: string) => Promise<number>;
+  readonly filesUsage: (plugin: string) => Promise<{ readonly bytes: number; readonly files: number }>;
 }
 
 /** Every limit of a plugin, and what is used of it; in the order of their names. */
 export type Budget = (plugin: string) => Promise<QuotaUse[]>;
 
-export function createBudget({ quotas, limitsOf, callsOf, storedBytes }: BudgetDeps): Budget {
+export function createBudget({
+  quotas,
+  limitsOf,
+  callsOf,
+  storedBytes,
+  databaseBytes,
+  filesUsage,
+}: BudgetDeps): Budget {
   return async (plugin) => {
     const limits = limitsOf(plugin);
+    const files = await filesUsage(plugin);
     const used: Partial<Record<LimitName, number>> = {
       callsInFlight: callsOf(plugin),
       storageBytes: await storedBytes(plugin),
+      databaseBytes: await databaseBytes(plugin),
+      filesBytes: files.bytes,
+      filesCount: files.files,
     };
     const counted = quotas.of(plugin).uses();
     const known = new Set(counted.map(({ limit }) => limit));

@@ -59,7 +59,8 @@ export function guardSchema(raw: unknown): GuardedSchema {
   return { schema: schema as JsonSchema, draft, nodes, issues };
 }
 
-function isDeeper(value: unknown, levels: number): boolean {
+/** Whether the value is nested deeper than that many levels. */
+export function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1));
 }

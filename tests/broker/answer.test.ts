@@ -29,7 +29,13 @@ const testContract = defineRoom({
   name: 'test',
   summary: 'A room of the tests.',
   permissions: [],
-  calls: { ask: call(), hang: call(), guarded: call(() => 'test:guarded'), tell: { ...call(), oneway: true } },
+  calls: {
+    ask: call(),
+    hang: call(),
+    hangApart: { ...call(), atOnce: 2 },
+    guarded: call(() => 'test:guarded'),
+    tell: { ...call(), oneway: true },
+  },
 });
 
 type Handler = (caller: Caller, input: { value?: unknown }) => unknown;
@@ -57,6 +63,10 @@ function rig(
         return ask(caller, input);
       },
       hang: (caller: Caller) => {
+        callers.push(caller);
+        return new Promise(() => {});
+      },
+      hangApart: (caller: Caller) => {
         callers.push(caller);
         return new Promise(() => {});
       },
@@ -215,6 +225,16 @@ describe('how many', () => {
     gates[3]?.resolve({ value: 'third' });
     expect((await guest.reply(3)).value).toEqual({ value: 'third' });
     expect(guest.repliesTo(1)).toEqual([]);
+  });
+
+  test('a call that says how many of it run at a time is counted apart from its room', async () => {
+    const { send, callers } = rig(undefined, {}, 1);
+    const guest = fakeGuest({}, 1);
+    for (const id of [1, 2, 3]) void send(guest, id, 'hangApart');
+    await until(() => callers.length === 2, 'two of them run');
+    await send(guest, 4, 'ask');
+    expect((await guest.reply(4)).error).toBeUndefined();
+    expect(callers).toHaveLength(3);
   });
 
   test('calls may be under way is limited, and a place is free again when one ends', async () => {

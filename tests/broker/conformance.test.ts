@@ -24,12 +24,15 @@ const rooms = createRooms({
   budget: { budget: unreachable },
   config: { current: unreachable },
   connect: { log: createLog('silent') },
+  database: { databases: untouchable },
   events: { registrations: untouchable, publish: unreachable },
   fetch: { log: createLog('silent') },
+  files: { files: untouchable, signUrl: unreachable },
   log: { write: unreachable },
   plugins: { registrations: untouchable, describe: unreachable, callMethod: unreachable },
   scheduler: { registrations: untouchable },
   secrets: { secrets: untouchable },
+  services: { registrations: untouchable },
   storage: { store: untouchable },
 } satisfies RoomDeps);
 

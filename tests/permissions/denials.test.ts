@@ -2,6 +2,7 @@ import { afterAll, expect, test } from 'bun:test';
 import { permissionDenied } from '../../sandbox-apis/_kit/errors.ts';
 import { createLog } from '../../src/log.ts';
 import { createDenials } from '../../src/permissions/denials.ts';
+import { createRedactor } from '../../src/secrets/redact.ts';
 import { testDatabase } from '../kit/postgres.ts';
 import { until } from '../kit/until.ts';
 
@@ -11,11 +12,14 @@ afterAll(drop);
 test('a plugin that asks in a loop is written down once a minute, with how often it asked', async () => {
   const lines: string[] = [];
   let now = 0;
-  const denied = createDenials({ db, log: createLog('warn', { write: (line) => lines.push(line) }), now: () => now });
+  const redactor = createRedactor();
+  redactor.set('curious', ['sesame-open']);
+  const log = createLog('warn', { write: (line) => lines.push(line) });
+  const denied = createDenials({ db, log, redactor, now: () => now });
   const refuse = (permission: string) => denied({ plugin: 'curious' }, 'fetch.request', permissionDenied(permission));
 
   for (let asked = 0; asked < 1_000; asked += 1) refuse('network:example.com');
-  refuse('network:example.org');
+  refuse('network:sesame-open.example.org');
   now = 60_000;
   refuse('network:example.com');
 
@@ -25,8 +29,9 @@ test('a plugin that asks in a loop is written down once a minute, with how often
   // They are written side by side, in no order.
   const rows = (await written()).map(({ target, detail }) => [target, (detail as { alike: number }).alike]);
   expect(rows.sort()).toEqual([
+    ['network:********.example.org', 0],
     ['network:example.com', 0],
     ['network:example.com', 999],
-    ['network:example.org', 0],
   ]);
+  expect(lines.join('')).not.toContain('sesame-open');
 });

@@ -106,7 +106,7 @@ describe('a switch', () => {
   test.each([
     ['config', 'validation_failed', 'nothing to cut'],
     ['log', 'validation_failed', 'how you see'],
-    ['teleport', 'not_found', 'there are api, connect, events, fetch'],
+    ['teleport', 'not_found', 'there are api, connect, database, events, fetch'],
   ])('of %s cannot be turned: %s', async (capability, code, why) => {
     const switches = make();
     const refused = await switches.set(NAME, capability, off()).catch((error: unknown) => error);

@@ -4,7 +4,7 @@ import { waitingEvents, waitingJobs } from '../../src/quotas/waiting.ts';
 import { testQuotas } from '../kit/quotas.ts';
 
 const EVENT = { id: 'e', name: 'custom.x', data: null, time: '', attempt: 1 };
-const JOB = { name: 'job', scheduledAt: '', catchUp: false };
+const JOB = { name: 'job', scheduledAt: '', catchUp: false, id: 1, attempt: 1 };
 const going = new AbortController().signal;
 
 /** Quotas of which the plugin `busy` has used up its CPU, `leftMs` before the minute ends. */

@@ -17,6 +17,8 @@ const budget = createBudgetBroker({
     limitsOf: () => resolveLimits({}, {}),
     callsOf: () => 3,
     storedBytes: async (plugin) => plugin.length,
+    databaseBytes: async () => 5,
+    filesUsage: async () => ({ bytes: 7, files: 2 }),
   }),
 });
 const { caller } = testCaller({ plugin: 'mine' });
@@ -30,6 +32,9 @@ test('lists every limit once, with what is used, by name', async () => {
   for (const name of Object.keys(PLUGIN_LIMITS)) expect(names).toContain(name);
   expect(entries).toContainEqual({ limit: 'callsInFlight', max: 256, used: 3, resetsAt: null });
   expect(entries).toContainEqual({ limit: 'storageBytes', max: 50 * 1024 * 1024, used: 4, resetsAt: null });
+  expect(entries).toContainEqual({ limit: 'databaseBytes', max: 1024 ** 3, used: 5, resetsAt: null });
+  expect(entries).toContainEqual({ limit: 'filesBytes', max: 1024 ** 3, used: 7, resetsAt: null });
+  expect(entries).toContainEqual({ limit: 'filesCount', max: 100_000, used: 2, resetsAt: null });
   expect(entries).toContainEqual({ limit: 'timers', max: 10_000, used: null, resetsAt: null });
 });
 

@@ -136,3 +136,14 @@ describe('streamspace.events', () => {
     ]);
   });
 });
+
+test('on sends how the deliveries are to come, and only what was given', () => {
+  const { host, registered } = fakeHost();
+  const events = createEvents(host);
+  events.on('user.*', () => {}, { orderBy: 'user.id', concurrency: 2 });
+  events.on('user.*', () => {}, {});
+  expect(registered.map(({ input }) => input)).toEqual([
+    { pattern: 'user.*', once: false, orderBy: 'user.id', concurrency: 2 },
+    { pattern: 'user.*', once: false },
+  ]);
+});

@@ -7,6 +7,15 @@ import { testCaller } from '../kit/caller.ts';
 
 const { caller } = testCaller({ plugin: 'billing' });
 const options = { name: 'poll', overlap: 'skip', catchUp: false, handler: 3 } as const;
+const REGISTERED = {
+  kind: 'job',
+  name: 'poll',
+  overlap: 'skip',
+  catchUp: 'none',
+  jitterMs: 0,
+  retries: 0,
+  handler: 3,
+} as const;
 
 function setUp(deps: Partial<SchedulerDeps> = {}) {
   const added: [plugin: string, NewRegistration][] = [];
@@ -26,13 +35,24 @@ describe('scheduler broker', () => {
     const { broker, added } = setUp();
     expect(await broker.schedule(caller, { ...options, cron: '@daily', timezone: 'Europe/Berlin' })).toEqual({ id: 1 });
     const when = { cron: '@daily', timezone: 'Europe/Berlin' };
-    expect(added).toEqual([['billing', { kind: 'job', ...options, when }]]);
+    expect(added).toEqual([['billing', { ...REGISTERED, when }]]);
   });
 
   test('every adds a job of the caller', async () => {
     const { broker, added } = setUp();
     expect(await broker.every(caller, { ...options, interval: '5m', catchUp: true })).toEqual({ id: 1 });
-    expect(added).toEqual([['billing', { kind: 'job', ...options, catchUp: true, when: { everyMs: 300_000 } }]]);
+    expect(added).toEqual([['billing', { ...REGISTERED, catchUp: 'last', when: { everyMs: 300_000 } }]]);
+  });
+
+  test('jitter and retries are read', async () => {
+    const { broker, added } = setUp();
+    const input = { ...options, overlap: 'queue', catchUp: 'all', jitter: '1m', retries: 2, interval: '5m' } as const;
+    await broker.every(caller, input);
+    const read = { overlap: 'queue', catchUp: 'all', jitterMs: 60_000, retries: 2 } as const;
+    expect(added).toEqual([['billing', { ...REGISTERED, ...read, when: { everyMs: 300_000 } }]]);
+    expect(() => broker.every(caller, { ...input, jitter: '2h' })).toThrow(
+      expect.objectContaining({ code: 'invalid_input' }),
+    );
   });
 
   test('cancel removes it', async () => {
@@ -67,7 +87,12 @@ describe('inputs', () => {
     [{ ...cron, cron: '' }, false],
     [{ ...cron, cron: '*'.repeat(121) }, false],
     [{ ...cron, timezone: '' }, false],
-    [{ ...cron, overlap: 'queue' }, false],
+    [{ ...cron, overlap: 'queue', catchUp: 'all', jitter: '30s', retries: 5 }, true],
+    [{ ...cron, overlap: 'wait' }, false],
+    [{ ...cron, catchUp: 'some' }, false],
+    [{ ...cron, jitter: 'x'.repeat(17) }, false],
+    [{ ...cron, retries: 6 }, false],
+    [{ ...cron, retries: 0.5 }, false],
     [{ ...cron, handler: 0 }, false],
     [{ ...cron, plugin: 'other' }, false],
   ])('schedule %j: %p', (input, valid) => {

@@ -16,16 +16,17 @@ function setUp() {
 describe('streamspace.scheduler', () => {
   test('schedule registers the job with all its options', () => {
     const { scheduler, at } = setUp();
-    const options = { name: 'report', timezone: 'Europe/Berlin', overlap: 'allow', catchUp: true } as const;
-    scheduler.schedule('0 6 * * *', () => {}, options);
-    expect(at(0)).toMatchObject({ call: 'scheduler.schedule', input: { cron: '0 6 * * *', ...options } });
+    const options = { name: 'report', timezone: 'Europe/Berlin', overlap: 'queue', catchUp: 'all' } as const;
+    const more = { jitter: '30s', retries: 2 } as const;
+    scheduler.schedule('0 6 * * *', () => {}, { ...options, ...more });
+    expect(at(0)).toMatchObject({ call: 'scheduler.schedule', input: { cron: '0 6 * * *', ...options, ...more } });
   });
 
   test('what is left out has its default, names count up', () => {
     const { scheduler, at } = setUp();
     scheduler.schedule('@daily', () => {});
     scheduler.every('5m', () => {});
-    const defaults = { overlap: 'skip', catchUp: false };
+    const defaults = { overlap: 'skip', catchUp: false, jitter: 0, retries: 0 };
     expect(at(0).input).toEqual({ cron: '@daily', timezone: 'UTC', name: 'job-1', ...defaults });
     expect(at(1)).toMatchObject({ call: 'scheduler.every', input: { interval: '5m', name: 'job-2', ...defaults } });
   });
@@ -38,7 +39,7 @@ describe('streamspace.scheduler', () => {
     scheduler.every(1_000, async () => {
       throw new Error('boom');
     });
-    const job = { name: 'job-1', scheduledAt: '2026-01-01T12:00:00.000Z', catchUp: false };
+    const job = { name: 'job-1', scheduledAt: '2026-01-01T12:00:00.000Z', catchUp: false, id: 7, attempt: 1 };
     expect(await at(0).invoke(job, abort)).toBeUndefined();
     expect(runs).toEqual([{ ...job, signal: abort.signal }]);
     await expect(at(1).invoke(job)).rejects.toThrow('boom');
@@ -99,6 +100,7 @@ describe('streamspace.scheduler', () => {
     const { fake, scheduler } = setUp();
     expect(() => scheduler.schedule('@daily', undefined as never)).toThrow('the handler is not a function');
     expect(() => scheduler.every(1_000, () => {}, { catchUp: true })).toThrow('catchUp needs a name');
+    expect(() => scheduler.every(1_000, () => {}, { catchUp: 'all' })).toThrow('catchUp needs a name');
     expect(fake.registered).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { CodedError } from '../../sandbox-apis/_kit/errors.ts';
-import { parseCron, parseInterval, tickAfter, tickUpTo } from '../../sandbox-apis/scheduler/when.ts';
+import { parseCron, parseInterval, parseJitter, tickAfter, ticksUpTo } from '../../sandbox-apis/scheduler/when.ts';
 
 const DAY = 86_400_000;
 
@@ -94,6 +94,21 @@ describe('parseInterval', () => {
   );
 });
 
+describe('parseJitter', () => {
+  test.each([
+    [0, 0],
+    [1_500.4, 1_500],
+    ['30s', 30_000],
+    ['1h', 3_600_000],
+  ])('reads %j as %p ms', (jitter, ms) => {
+    expect(parseJitter(jitter)).toBe(ms);
+  });
+
+  test.each([[-1], [3_600_001], ['2h'], ['30'], [Number.NaN]])('refuses %j', (jitter) => {
+    expect(refusal(() => parseJitter(jitter))).toContain('jitter: ');
+  });
+});
+
 describe('ticks', () => {
   const at = (time: string) => Date.parse(`2026-01-01T${time}Z`);
   const cron = { cron: '*/5 * * * *', timezone: 'UTC' };
@@ -110,6 +125,7 @@ describe('ticks', () => {
     ['interval', every, '12:00:59.999', '12:01:00', '11:56:00'],
   ] as const)('of the %s %j around %s: after it %s, up to it %s', (_, when, time, after, upTo) => {
     expect(tickAfter(when, at(time), origin)).toBe(at(after));
-    expect(tickUpTo(when, at(time), origin)).toBe(at(upTo));
+    expect(ticksUpTo(when, at(time), origin, 1)).toEqual([at(upTo)]);
+    expect(ticksUpTo(when, at(time), origin, 3)).toEqual([at(upTo) - 600_000, at(upTo) - 300_000, at(upTo)]);
   });
 });

@@ -10,8 +10,9 @@ const vault = new Map([
 ]);
 const broker = createSecretsBroker({
   secrets: {
-    get: async (plugin, name) => vault.get(`${plugin}/${name}`) ?? null,
-    names: async (plugin) => [...vault.keys()].filter((key) => key.startsWith(`${plugin}/`)).map((key) => key.slice(5)),
+    get: async ({ plugin }, name) => vault.get(`${plugin}/${name}`) ?? null,
+    names: async ({ plugin }) =>
+      [...vault.keys()].filter((key) => key.startsWith(`${plugin}/`)).map((key) => key.slice(5)),
   },
 });
 const { caller } = testCaller({ plugin: 'mine' });

@@ -30,12 +30,15 @@ test('every example in the docs and doc comments of the rooms compiles', async (
     'api',
     'budget',
     'connect',
+    'database',
     'events',
     'fetch',
+    'files',
     'log',
     'plugins',
     'scheduler',
     'secrets',
+    'services',
     'storage',
   ]) {
     expect([...files.keys()]).toContain(`sandbox-apis-${room}-guest-ts-1.ts`);

@@ -8,7 +8,7 @@ interface Config {
 }
 
 export default definePlugin<Config>({
-  onLoad({ api, budget, config, events, storage, scheduler, plugins, secrets, log, fetch }) {
+  onLoad({ api, budget, config, database, events, files, storage, scheduler, services, plugins, secrets, log, fetch }) {
     const channel: string = config.channel;
     // @ts-expect-error the configuration is read-only
     config.channel = channel;
@@ -74,9 +74,55 @@ export default definePlugin<Config>({
     const count: Promise<number> = storage.get<number>('count');
     void count;
 
+    const file: Promise<{ readonly size: number; readonly etag: string }> = files.put('a', new Blob(['x']), {
+      ifNoneMatch: '*',
+    });
+    void file;
+    // @ts-expect-error it may not be there
+    const content: Promise<ReadableStream<Uint8Array>> = files.get('a').then((found) => found.body);
+    void content;
+    void files.get('a', { range: { suffix: 10 } }).then((found) => found?.json<{ n: number }>());
+    // @ts-expect-error a part is of one kind
+    void files.get('a', { range: { suffix: 10, offset: 5 } });
+    // @ts-expect-error a body is no number
+    void files.put('a', 5);
+    // @ts-expect-error a method is missing
+    services.provide('storage-backend', { put() {}, get: () => null, stat: () => null });
+    // @ts-expect-error there is no such service
+    services.provide('mail', {});
+
+    const names: Promise<{ name: string }[]> = database.query<{ name: string }>('select $1 as name', ['x', 5n, null]);
+    void names;
+    void database.exec(database.sql`delete from people where born < ${new Date()}`);
+    const rows = database.query('select name from people');
+    // @ts-expect-error nothing is known of the rows
+    void rows.then(([first]) => first?.name.length);
+    // @ts-expect-error there may be no row
+    const row: Promise<{ name: string }> = database.queryRow<{ name: string }>('select name from people');
+    void row;
+    // @ts-expect-error a value that is not there is null
+    void database.query('select $1', [undefined]);
+    // @ts-expect-error parameters are a list
+    void database.query('select $1', 'x');
+    const counted: Promise<number> = database.transaction(async (tx) => (await tx.exec('select 1')).count, {
+      retries: 1,
+    });
+    void counted;
+    // @ts-expect-error there is no such level
+    void database.transaction(() => 1, { isolation: 'snapshot' });
+    // @ts-expect-error a script is not run in a transaction of another
+    void database.transaction((tx) => tx.migrate('select 1'));
+
     scheduler.schedule('@daily', ({ name, scheduledAt }) => log.info(name, { scheduledAt }), { overlap: 'skip' });
+    scheduler.every('1m', ({ attempt }) => attempt, {
+      name: 'a',
+      overlap: 'queue',
+      catchUp: 'all',
+      jitter: '30s',
+      retries: 2,
+    });
     // @ts-expect-error there is no such rule
-    scheduler.every('1m', () => 1, { overlap: 'queue' });
+    scheduler.every('1m', () => 1, { overlap: 'wait' });
     // @ts-expect-error a job has a handler
     scheduler.every('1m');
 
@@ -138,6 +184,6 @@ export function anyConfig({ config, plugin }: StreamSpace): string {
   // @ts-expect-error who it is does not change
   plugin.name = 'other';
   // @ts-expect-error capabilities that are not there yet
-  void streamspace.files;
+  void streamspace.sessions;
   return `${text}${streamspace.plugin.version}`;
 }

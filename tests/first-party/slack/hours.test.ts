@@ -5,6 +5,7 @@ import type { Slack } from '../../../plugins/streamspace-slack/settings.ts';
 import type { GuestHost } from '../../../sandbox-apis/_kit/guest.ts';
 import { createStorageBroker } from '../../../sandbox-apis/storage/broker.ts';
 import { createStorage, type StorageApi } from '../../../sandbox-apis/storage/guest.ts';
+import * as many from '../../../sandbox-apis/storage/guest-many.ts';
 import { createStore } from '../../../src/storage/store.ts';
 import { testCaller } from '../../kit/caller.ts';
 import { type TestDatabase, testDatabase } from '../../kit/postgres.ts';
@@ -46,7 +47,7 @@ function storageOf(plugin: string): StorageApi {
     (handlers as unknown as Record<string, (who: typeof caller, input: unknown) => unknown>)[
       name.split('.')[1] ?? ''
     ]?.(caller, input);
-  return createStorage({ call } as unknown as GuestHost);
+  return createStorage({ call } as unknown as GuestHost, { many: () => many, bind: (callback) => callback });
 }
 
 describe('the budget of an hour', () => {

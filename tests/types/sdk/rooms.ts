@@ -1,4 +1,5 @@
 import {
+  type DatabaseError,
   definePlugin,
   type PermissionError,
   type QuotaError,
@@ -45,6 +46,18 @@ definePlugin({
 
     expectType<Same<ReturnType<typeof storage.increment>, Promise<number>>>(true);
     expectType<Same<ReturnType<typeof storage.get<string>>, Promise<string | null>>>(true);
+    expectType<Same<ReturnType<typeof storage.getMany<string>>, Promise<Map<string, string>>>>(true);
+    void storage.update<number>('seats', (seats) => (seats ?? 0) + 1);
+    // @ts-expect-error the value may be absent
+    void storage.update<number>('seats', (seats) => seats + 1);
+    void storage.list<number>({ prefix: 'k' }).then(({ entries }) => entries.map(({ value }) => value + 1));
+    // @ts-expect-error the values were left out
+    void storage.list({ values: false }).then(({ entries }) => entries.map(({ value }) => value));
+    void storage.setMany([
+      { key: 'k', value: 1, ttl: 60 },
+      { key: 'l', value: null, ifVersion: 0 },
+    ]);
+    void storage.deleteMany({ prefix: 'k/' });
     expectType<Same<ReturnType<typeof plugins.isEnabled>, Promise<boolean>>>(true);
 
     const socket = connect({ hostname: 'mail.example.com', port: 587 }, { secureTransport: 'starttls' });
@@ -73,6 +86,10 @@ try {
   } else if (error instanceof streamspace.QuotaError) {
     expectType<Same<typeof error, QuotaError>>(true);
     expectType<Same<typeof error.resetsAt, string | null>>(true);
+  } else if (error instanceof streamspace.DatabaseError) {
+    expectType<Same<typeof error, DatabaseError>>(true);
+    expectType<Same<typeof error.sqlstate, string>>(true);
+    expectType<Same<typeof error.constraint, string | undefined>>(true);
   } else if (error instanceof streamspace.StreamSpaceError) {
     if (error.code === 'network_blocked') throw error;
     // @ts-expect-error there is no such code
