@@ -8,23 +8,18 @@ import { createApp } from './app.ts';
 import { ensureFirstAdmin } from './auth/first-admin.ts';
 import { createAuth } from './auth/service.ts';
 import { BackupTurn } from './backup/backups.ts';
-import { assertDatabaseRestored, assertRestored } from './backup/marker.ts';
+import { assertRestored } from './backup/marker.ts';
 import { Answerer } from './broker/answer.ts';
 import { CONTRACTS, createRooms } from './broker/rooms.ts';
 import type { Config } from './config.ts';
 import { createDatabaseMetrics } from './databases/metrics.ts';
 import { openDatabases } from './databases/open.ts';
-import { closeDb, createDb, type DbAddress } from './db/client.ts';
+import { closeDb, createDb } from './db/client.ts';
 import { lockDataDir } from './db/data-lock.ts';
-import { startEmbedded } from './db/embedded.ts';
 import { migrate } from './db/migrate.ts';
+import { openDatabase } from './db/open-database.ts';
 import { createSql } from './db/sql.ts';
-import { DeliveryJobs } from './events/bulk.ts';
-import { createDispatcher, type Dispatcher } from './events/deliver.ts';
-import { Emitter } from './events/emitter.ts';
-import { createLagMetrics } from './events/lag.ts';
 import { publish } from './events/publish.ts';
-import { createSqlDeliveryStore } from './events/sql-delivery-store.ts';
 import { filesPart } from './files/restore-part.ts';
 import { startFiles } from './files/start-files.ts';
 import type { Guest } from './host/guest.ts';
@@ -33,25 +28,12 @@ import { assertMayRun, warning } from './host/policy.ts';
 import { loadPrelude } from './host/prelude.ts';
 import { RemoteAgent } from './host/remote-agent.ts';
 import { Supervisor } from './host/supervisor.ts';
-import { backupRoutes } from './http/backup.ts';
-import { deliveryJobsRoutes } from './http/delivery-jobs.ts';
-import { eventsRoutes } from './http/events.ts';
+import { startHousekeeping } from './housekeeping.ts';
+import { coreRoutes } from './http/core-routes.ts';
 import { createFileLinks } from './http/files.ts';
 import { createGateway } from './http/gateway.ts';
-import { inspectorRoutes } from './http/inspector.ts';
 import { createInspectorSocket } from './http/inspector-socket.ts';
-import { jobRoutes } from './http/jobs.ts';
-import { schemaRoutes } from './http/manifest-schema.ts';
-import { pluginFileContentRoutes, pluginFilesRoutes } from './http/plugin-files.ts';
-import { installRoutes } from './http/plugin-install.ts';
 import { pluginPaths } from './http/plugin-paths.ts';
-import { permissionRoutes } from './http/plugin-permissions.ts';
-import { pluginStorageRoutes } from './http/plugin-storage.ts';
-import { pluginRoutes } from './http/plugins.ts';
-import { postMortemRoutes } from './http/post-mortems.ts';
-import { replicasRoutes } from './http/replicas.ts';
-import { restorePointRoutes } from './http/restore-points.ts';
-import { secretsRoutes } from './http/secrets.ts';
 import { serve } from './http/serve.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
@@ -61,7 +43,7 @@ import { createBundler } from './packages/bundle.ts';
 import { createDenials } from './permissions/denials.ts';
 import { createGate } from './permissions/gate.ts';
 import { PermissionCatalog } from './permissions/grants.ts';
-import { restingEvents, restingJobs, restingMethods } from './permissions/resting.ts';
+import { restingMethods } from './permissions/resting.ts';
 import { Switches } from './permissions/switches.ts';
 import { Uses } from './permissions/uses.ts';
 import { PluginFolders } from './plugins/folders.ts';
@@ -73,27 +55,23 @@ import type { Inhabitant } from './plugins/loader.ts';
 import { withAuthorsPlaces } from './plugins/log-stacks.ts';
 import { createMeters } from './plugins/meters.ts';
 import { lodgingOf } from './plugins/placement.ts';
+import { createEvents } from './plugins/plugin-events.ts';
+import { createJobs } from './plugins/plugin-jobs.ts';
 import { createPluginLogs } from './plugins/plugin-log.ts';
 import { Registrations } from './plugins/registrations.ts';
-import { createEventSink, createJobRunner, createPluginCalls } from './plugins/sinks.ts';
+import { createPluginCalls } from './plugins/sinks.ts';
 import { secretsOf } from './plugins/staged.ts';
 import { createPostMortems } from './post-mortems/post-mortems.ts';
 import { createBudget } from './quotas/budget.ts';
 import { Quotas } from './quotas/quotas.ts';
-import { waitingEvents, waitingJobs } from './quotas/waiting.ts';
 import { readinessChecks } from './readiness.ts';
 import { replicasCheck } from './replicas/check.ts';
 import { REPLICA_LIMITS } from './replicas/limits.ts';
 import { startReplica } from './replicas/start-replica.ts';
-import { RESTORE_POINT_LIMITS } from './restore-points/limits.ts';
 import { storagePart } from './restore-points/parts.ts';
 import { RestorePoints } from './restore-points/points.ts';
 import { ownerOf } from './restore-points/spaces.ts';
-import { pruneRuns } from './schedules/history.ts';
 import { createScheduleMetrics } from './schedules/metrics.ts';
-import { createRunLog } from './schedules/run-log.ts';
-import { createSchedules } from './schedules/schedules.ts';
-import { createSqlTickStore } from './schedules/sql-tick-store.ts';
 import { compileSchema } from './schema/check.ts';
 import { keySource } from './secrets/key-source.ts';
 import { openKeys } from './secrets/open-keys.ts';
@@ -103,7 +81,6 @@ import { createRotation } from './secrets/rotation.ts';
 import { createVault } from './secrets/vault.ts';
 import { createStorageMetrics } from './storage/storage-metrics.ts';
 import { createStore } from './storage/store.ts';
-import { startSweeper } from './storage/sweeper.ts';
 import { startTelemetry } from './telemetry/start.ts';
 import { createUsers } from './users/service.ts';
 
@@ -114,8 +91,6 @@ export interface Core {
   stop(): Promise<void>;
 }
 
-/** How often it is looked whether another replica changed the key, in milliseconds: what it signed counts no more. */
-const KEY_WATCH_MS = 30_000;
 /** Database connections of the core; the embedded server allows 100. */
 const POOL_SIZE = 20;
 
@@ -259,19 +234,11 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   const points = new RestorePoints({ db, log, databases, keys, parts: [storagePart, filesPart], owner: replica.id });
   const registrations = new Registrations();
   const jobMetrics = createScheduleMetrics(metrics.registry);
-  const schedules = createSchedules({
-    store: createSqlTickStore({ db, owner: replica.id }),
-    log,
+  const schedules = createJobs({
+    ...{ db, log, logs, quotas, switches, telemetry },
+    owner: replica.id,
     metrics: jobMetrics,
-    lines: createRunLog(logs),
-    prune: () => pruneRuns(db),
-    runner: restingJobs(
-      waitingJobs(
-        telemetry === null ? createJobRunner(() => lifecycle) : telemetry.jobs(createJobRunner(() => lifecycle)),
-        quotas,
-      ),
-      switches,
-    ),
+    lifecycle: () => lifecycle,
   });
   undo.push(() => schedules.stop());
   const transfer = (plugin: string, out: number, received: number) => quotas.of(plugin).transfer(out + received);
@@ -411,35 +378,13 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     (plugin: string) =>
     (level: 'debug' | 'info' | 'warn' | 'error' | 'fatal', message: string, fields?: Record<string, unknown>): void =>
       logs.write(plugin, { level, message, ...(fields === undefined ? {} : { fields }) });
-  const dispatcher: Dispatcher = createDispatcher({
-    store: createSqlDeliveryStore(db),
-    owner: replica.id,
-    log,
+  const { dispatcher, emitter, deliveryJobs } = createEvents({
+    ...{ db, log, quotas, switches, meters, telemetry },
     sql: listening,
-    onDatabaseBack: () =>
-      void lifecycle
-        .onDatabaseBack()
-        .catch((error: unknown) => log.error({ err: error }, 'plugins were not tried again after an outage')),
-    sink: restingEvents(
-      waitingEvents(
-        telemetry === null
-          ? createEventSink(() => lifecycle)
-          : telemetry.events(
-              createEventSink(() => lifecycle),
-              db,
-            ),
-        quotas,
-      ),
-      switches,
-    ),
-    metrics: {
-      delivered: (plugin) => meters.of(plugin).delivered(),
-      failed: (plugin, dead) => meters.of(plugin).deliveryFailed(dead),
-    },
+    owner: replica.id,
+    registry: metrics.registry,
+    lifecycle: () => lifecycle,
   });
-  const emitter = new Emitter({ db, log, poke: (plugins) => dispatcher.poke(plugins) });
-  const deliveryJobs = new DeliveryJobs({ db, log, poke: (plugins) => dispatcher.poke(plugins) });
-  createLagMetrics(metrics.registry, db, log);
   function onSwitch(plugin: string, capability: string, on: boolean): void {
     log.info({ plugin, capability, on }, 'an admin switched a capability of a plugin');
     if (!on) answerer.cut(plugin, capability, capabilityOff(capability, null));
@@ -471,40 +416,21 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
     phase: () => phase,
     readiness: async () => [...(await ready()), await replicasCheck(replica)],
     pluginPaths: () => pluginPaths(lifecycle),
-    routes: [
-      pluginRoutes({ ...view, db, auth, lifecycle, logs, meters, budget, storage, replica }),
-      pluginStorageRoutes({ db, auth, store: storage, resolvePluginName: (id) => lifecycle.find(id).name }),
-      eventsRoutes({
-        db,
-        auth,
-        resolvePluginName: async (id) => lifecycle.find(id).name,
-        poke: () => dispatcher.poke(),
-      }),
-      deliveryJobsRoutes({
-        db,
-        auth,
-        resolvePluginName: async (id) => lifecycle.find(id).name,
-        jobs: deliveryJobs,
-      }),
-      jobRoutes({ db, auth, schedules, resolvePluginName: (id) => lifecycle.find(id).name }),
-      permissionRoutes({ db, auth, lifecycle, permissions, switches, uses }),
-      pluginFilesRoutes({ db, auth, files: filesRoom.files, resolvePluginName: (id) => lifecycle.find(id).name }),
-      restorePointRoutes({ ...view, auth, lifecycle, points }),
-      postMortemRoutes({ auth, postMortems, resolvePluginName: (id) => lifecycle.find(id).name }),
-      inspectorRoutes({ auth, lifecycle, inspections }),
-      schemaRoutes(permissions.patterns),
-      secretsRoutes({ auth, rotation }),
-      replicasRoutes({ auth, replica }),
-    ],
-    rawRoutes: [
-      installRoutes({ ...view, auth, lifecycle }),
-      backupRoutes({
-        ...{ db, address, log, auth, databases, points, keys, vault, permissions, lifecycle, hasData, view },
+    ...coreRoutes({
+      ...{ db, auth, lifecycle, permissions, view, points, postMortems, inspections, rotation, replica },
+      plugins: { logs, meters, budget, storage, replica },
+      storage: { store: storage },
+      files: { files: filesRoom.files },
+      events: { poke: () => dispatcher.poke() },
+      deliveryJobs: { jobs: deliveryJobs },
+      jobs: { schedules },
+      permissionUse: { switches, uses },
+      backup: {
+        ...{ address, log, databases, points, keys, vault, hasData },
         backends: filesRoom.backends,
         turn: new BackupTurn(),
-      }),
-      pluginFileContentRoutes({ auth, files: filesRoom.files, resolvePluginName: (id) => lifecycle.find(id).name }),
-    ],
+      },
+    }),
   });
 
   await supervisor.start();
@@ -530,19 +456,15 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
   undo.push(() => dispatcher.stop());
   deliveryJobs.start();
   undo.push(() => deliveryJobs.stop());
-  const sweeper = startSweeper({ db, log, metrics: storageMetrics });
-  undo.push(() => sweeper.stop());
-  undo.push(filesRoom.startSweep());
-  const pruner = setInterval(() => {
-    here.leases
-      .during('prune restore points', () => lifecycle.rollbacks.prune())
-      .catch((error: unknown) => log.error({ err: error }, 'restore points that are too old were not removed'));
-  }, RESTORE_POINT_LIMITS.pruneMs);
-  undo.push(() => clearInterval(pruner));
-  const keyWatch = setInterval(() => {
-    rotation.refresh().catch((error: unknown) => log.error({ err: error }, 'which key is in use was not read'));
-  }, KEY_WATCH_MS);
-  undo.push(() => clearInterval(keyWatch));
+  undo.push(
+    startHousekeeping({
+      ...{ db, log, rotation },
+      metrics: storageMetrics,
+      leases: here.leases,
+      startFileSweep: () => filesRoom.startSweep(),
+      pruneRestorePoints: () => lifecycle.rollbacks.prune(),
+    }),
+  );
   if (config.pluginDirs.length > 0) void bundler.warm();
 
   const gateway = createGateway({
@@ -563,22 +485,4 @@ async function start(around: Surroundings, undo: Undo, stopAll: () => Promise<vo
       return stopAll();
     },
   };
-}
-
-async function openDatabase({ config, log, onFatal }: Surroundings, undo: Undo): Promise<DbAddress> {
-  if (config.databaseUrl !== null) {
-    const address = { url: config.databaseUrl };
-    await assertDatabaseRestored(address, log);
-    return address;
-  }
-  const embedded = await startEmbedded({ dataDir: config.dataDir, log });
-  let stopping = false;
-  undo.push(() => {
-    stopping = true;
-    return embedded.stop();
-  });
-  void embedded.exited.then(() => {
-    if (!stopping) onFatal('the database ended');
-  });
-  return embedded.address;
 }

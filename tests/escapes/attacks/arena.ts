@@ -3,7 +3,7 @@ import { residentBytes } from '../../../src/host/resident-memory.ts';
 import { install, tempFolder, tryInstall, writePlugin } from '../../kit/plugin.ts';
 import { type RunningCore, startCore } from '../../kit/start-core.ts';
 import { until } from '../../kit/until.ts';
-import type { Attack, Stop } from './attack.ts';
+import { type Attack, allowed, type Stop } from './attack.ts';
 import { deathsIn, type Notice, noticesOf } from './observe.ts';
 import { attacker, healthy } from './plugins.ts';
 import { type Load, type LoadTarget, SteadyLoad, type TargetReport } from './steady-load.ts';
@@ -84,7 +84,7 @@ export class Arena implements AsyncDisposable {
       let notices: Notice[] = [];
       const hasEnded = async (): Promise<boolean> => {
         notices = await this.#noticesOf(names, since);
-        return attack.stops.some((stop) => stopsOf(notices, answers).includes(stop));
+        return allowed(attack).stops.some((stop) => stopsOf(notices, answers).includes(stop));
       };
       await until(hasEnded, `it ends by ${attack.stops.join(' or ')}`, OVER_MS).catch((error: Error) => {
         const so = stopsOf(notices, answers).join(', ');

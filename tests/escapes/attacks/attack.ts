@@ -73,6 +73,18 @@ export interface Attack {
   readonly answers?: readonly string[];
 }
 
+/**
+ * What may end it, and what the caller may hear, on a busy machine too: where the watchdog's thread comes late to a loop, the
+ * core's clock ends the whole process.
+ */
+export function allowed({ stops, answers }: Attack): Required<Pick<Attack, 'stops'>> & Pick<Attack, 'answers'> {
+  if (!stops.includes('cpu')) return { stops, ...(answers === undefined ? {} : { answers }) };
+  return {
+    stops: [...stops, 'process'],
+    ...(answers === undefined ? {} : { answers: [...answers, '500 plugin_error', '503 plugin_unavailable'] }),
+  };
+}
+
 /** The same attack in several places. */
 export function inPlaces(places: readonly Place[], attack: Omit<Attack, 'place'>): Attack[] {
   return places.map((place) => ({ ...attack, place }));
