@@ -152,7 +152,7 @@ describe('70: results and messages', () => {
     ],
     ['a column name that is an error', `select 1 as "${'x'.repeat(100_000)}"`, /^undefined$/],
     ['more columns than there may be', `select ${Array(1_665).fill('1').join()}`, /^database_error$/],
-    ['a setting of 100 MB', `select set_config('application_name', repeat('x', 100000000), false)`, TOO_LARGE],
+    ['a setting of 100 MB', `select set_config('plugin.text', repeat('x', 100000000), false)`, TOO_LARGE],
   ])('%s', async (_what, statement, code) => {
     const bytes = residentBytes(core.pid);
     const [answer] = await evil.session(statement);

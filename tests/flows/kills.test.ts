@@ -9,8 +9,15 @@ import { seeded } from '../kit/seeded.ts';
 
 setDefaultTimeout(60_000);
 
+/** KILL_TIMES=3 kills three times as often; once is 20 kills, each at six moments of changes, in a minute. */
+const TIMES = Number(process.env.KILL_TIMES ?? 1);
 /** How often each is killed: a core takes two seconds to start, the others are back sooner. */
-const KILLS: Readonly<Record<Victim, number>> = { core: 12, host: 18, postgres: 6, backend: 14 };
+const KILLS: Readonly<Record<Victim, number>> = {
+  core: 5 * TIMES,
+  host: 7 * TIMES,
+  postgres: 3 * TIMES,
+  backend: 5 * TIMES,
+};
 /** Seed of the first kill; each further one has the next. */
 const FIRST_SEED = 5_000;
 /** Parts (of 100) of a change's time into which a kill may fall: a little beyond its usual end as well. */

@@ -23,7 +23,9 @@ export interface NpmPluginOptions {
 export async function npmPlugin(name: string, options: NpmPluginOptions): Promise<Uint8Array> {
   const { packages, source, permissions = [], config = {} } = options;
   const properties = Object.fromEntries(Object.keys(config).map((key) => [key, { type: 'string' }]));
-  const facts = { name, version: '1.0.0', permissions, configSchema: { type: 'object', properties } };
+  // What a package computes is not what is tested, nor how busy the machine is.
+  const limits = { cpuMsPerCall: 10_000 };
+  const facts = { name, version: '1.0.0', permissions, limits, configSchema: { type: 'object', properties } };
   const files = new Map<string, Uint8Array>([
     ['manifest.json', new TextEncoder().encode(JSON.stringify(facts))],
     ['index.ts', new TextEncoder().encode(source)],

@@ -1,5 +1,6 @@
 import type { Api, ApiAnswer } from '../api-client.ts';
 import { tryInstall } from '../plugin.ts';
+import type { RunningCore } from '../start-core.ts';
 import { expected, type Parts, packages, type Snapshot, snapshotOf } from './subject.ts';
 
 /** A change that a kill may fall into: it leads from number n to number n + 1, by all of it or not at all. */
@@ -75,10 +76,15 @@ export class Played {
   }
 
   /** Makes the change undisturbed, to learn how long it takes. */
-  async rehearse(core: Api): Promise<void> {
+  async rehearse(core: RunningCore): Promise<void> {
     const begun = performance.now();
     const { status, body } = await this.scene.change(core, this.#number + 1);
-    if (status >= 300) throw new Error(`${this.scene.name} answers ${status}: ${JSON.stringify(body)}`);
+    if (status >= 300) {
+      const said = core.lines.filter(({ level }) => level === 'error').slice(-3);
+      throw new Error(
+        `${this.scene.name} answers ${status}: ${JSON.stringify(body)}; the core said ${JSON.stringify(said)}`,
+      );
+    }
     this.#tookMs = performance.now() - begun;
     this.#number += 1;
   }
