@@ -16,7 +16,7 @@ beforeAll(async () => {
   const manifest = {
     permissions: ['plugins:call:evil-giver', 'network:127.0.0.1'],
     // What is measured is memory: on a busy machine the handlers take longer than they compute.
-    limits: { memoryMb: 32, cpuMsPerCall: 10_000 },
+    limits: { memoryMb: 64, cpuMsPerCall: 10_000 },
     configSchema: { type: 'object', properties: { open: { type: 'object' } } },
   };
   evil = await installEvaluator(core, 'evil-giver', manifest);
