@@ -226,11 +226,6 @@ export const ERRORS = {
     'There is something already where the backup is to go',
     'Restore into an empty data folder, or say --replace to lose what is there.',
   ),
-  restore_unfinished: spec(
-    503,
-    'A restore did not come to its end',
-    'Run it again; `detail` says what else can be done.',
-  ),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

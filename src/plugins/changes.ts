@@ -5,7 +5,7 @@ import { packArchive } from '../packages/pack.ts';
 import { beginArrival, endArrival, unfinishedArrivals } from './arrivals.ts';
 import { carryOut } from './carry-out.ts';
 import { dropAfterwards } from './drops.ts';
-import type { LifecycleDeps } from './lifecycle.ts';
+import type { LifecycleDeps } from './lifecycle-deps.ts';
 import type { Loads } from './loads.ts';
 import { Plugin } from './plugin.ts';
 import type { PluginPackages } from './plugin-packages.ts';

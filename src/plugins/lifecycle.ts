@@ -1,28 +1,18 @@
 import { CodedError } from '../../sandbox-apis/_kit/errors.ts';
-import type { PluginDatabases } from '../databases/databases.ts';
-import type { Db, Trx } from '../db/client.ts';
 import { transact } from '../db/transact.ts';
-import type { Dispatcher } from '../events/deliver.ts';
 import { publish } from '../events/publish.ts';
 import type { Guest, Loss, UnderWay } from '../host/guest.ts';
-import type { Log } from '../log.ts';
 import type { Manifest } from '../packages/manifest.ts';
 import type { PackageFiles } from '../packages/read.ts';
-import type { PermissionCatalog } from '../permissions/grants.ts';
-import type { PostMortems } from '../post-mortems/post-mortems.ts';
-import type { Replica } from '../replicas/replica.ts';
-import type { RestorePoints } from '../restore-points/points.ts';
-import type { Schedules } from '../schedules/schedules.ts';
-import type { Redactor } from '../secrets/redact.ts';
-import type { Vault } from '../secrets/vault.ts';
 import { inSpan } from '../telemetry/scope.ts';
 import { Changes } from './changes.ts';
 import { type Dormant, isUnchanged, storeDormant, takeDormant } from './dormant.ts';
 import { dropAfterwards } from './drops.ts';
 import { Following } from './following.ts';
-import { Hibernation, type HibernationMetrics, type HibernationRules } from './hibernation.ts';
+import { Hibernation } from './hibernation.ts';
 import type { Instance } from './instance.ts';
-import { type LoaderDeps, toFailure } from './loader.ts';
+import type { LifecycleDeps } from './lifecycle-deps.ts';
+import { toFailure } from './loader.ts';
 import { Loads } from './loads.ts';
 import { Plugin } from './plugin.ts';
 import { PluginList } from './plugin-list.ts';
@@ -36,36 +26,6 @@ import type { PluginState } from './state.ts';
 import { deletePlugin, dropUnusedPackages, listPlugins, renewPlugin } from './store.ts';
 import { type SwapDeps, swap } from './swap.ts';
 import { Traffic } from './traffic.ts';
-
-export interface LifecycleDeps {
-  readonly db: Db;
-  readonly log: Log;
-  readonly loader: LoaderDeps;
-  readonly vault: Vault;
-  readonly redactor: Redactor;
-  readonly schedules: Schedules;
-  readonly permissions: PermissionCatalog;
-  readonly dispatcher: () => Dispatcher;
-  readonly hibernation: {
-    readonly rules: HibernationRules;
-    readonly metrics: HibernationMetrics;
-    /** Calls of a guest into the core that are under way. */
-    readonly callsOf: (guest: Guest) => number;
-  };
-  /** This core; on a database of its own, nobody else changes anything. */
-  readonly replica: Pick<Replica, 'id' | 'isShared'>;
-  /** Folder of a built-in or watched plugin that another core has found; null when it is not here. */
-  readonly folderOf: (plugin: string) => Promise<string | null>;
-  readonly databases: PluginDatabases;
-  readonly points: RestorePoints;
-  /** Removes what the plugin kept but for its database: storage, and whatever other rooms hold for it. */
-  readonly dropData: (plugin: string, trx: Trx) => Promise<void>;
-  /** Whether there is anything of it, its database included: an uninstall may have kept it. */
-  readonly hasData: (plugin: string) => Promise<boolean>;
-  readonly postMortems: Pick<PostMortems, 'record'>;
-  /** Forgets what is in memory under the plugin's name: log, meters. */
-  readonly forget: (plugin: string) => void;
-}
 
 /**
  * Installs, enables, reloads, configures and removes plugins. Each change loads the new instance first, then writes the

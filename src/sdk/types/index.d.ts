@@ -1274,8 +1274,7 @@ export type ErrorCode =
   | 'backup_failed'
   | 'backup_key_differs'
   | 'restore_failed'
-  | 'restore_not_empty'
-  | 'restore_unfinished';
+  | 'restore_not_empty';
 
 /**
  * Postgres refused a statement. Its `sqlstate` is the stable part: https://www.postgresql.org/docs/current/errcodes-appendix.html
